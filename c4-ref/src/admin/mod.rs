@@ -1,0 +1,1 @@
+//! The operator's remote procedure calls, as data.

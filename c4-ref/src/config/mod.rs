@@ -1,0 +1,1 @@
+//! The TOML configuration: types, defaults, overrides and errors.

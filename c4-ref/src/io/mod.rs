@@ -1,0 +1,1 @@
+//! The only sockets, clocks and tasks of the project.

@@ -1,0 +1,1 @@
+//! The stateless load balancer, without I/O.

@@ -1,0 +1,12 @@
+//! The reference roles built on the c4 crates: load balancer, proxy and registrar, and the program that drives them.
+//! Everything but `io` is without I/O; feature `daemon` (default) adds `io` and the binaries.
+
+pub mod admin;
+pub mod cdr;
+#[cfg(feature = "daemon")]
+pub mod config;
+#[cfg(feature = "daemon")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one room with clocks and sockets")]
+pub mod io;
+pub mod lb;
+pub mod proxy;

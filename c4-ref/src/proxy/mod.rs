@@ -1,0 +1,1 @@
+//! The stateful proxy and registrar application, without I/O.

@@ -1,0 +1,1 @@
+//! Fuzz harnesses: the targets in `fuzz_targets/` are a few lines over these.

@@ -1,0 +1,1 @@
+//! Contact fixing and aliases.

@@ -1,0 +1,1 @@
+//! NAT tests on a received message.

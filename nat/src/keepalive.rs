@@ -1,0 +1,1 @@
+//! Keepalives towards phones behind NATs.

@@ -1,0 +1,1 @@
+//! Signed flow tokens for Record-Route and Path.

@@ -1,0 +1,1 @@
+//! Transports, flows and targets: the caller's handles of where a message goes.

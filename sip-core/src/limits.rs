@@ -1,0 +1,1 @@
+//! Bounds on what a peer may send.

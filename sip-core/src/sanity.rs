@@ -1,0 +1,1 @@
+//! Named sanity checks on received messages.

@@ -1,0 +1,1 @@
+//! SIP status codes (RFC 3261 §21).

@@ -1,0 +1,1 @@
+//! URIs: sip, sips, tel and others (RFC 3261 §19).
