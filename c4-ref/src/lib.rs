@@ -3,7 +3,6 @@
 
 pub mod admin;
 pub mod cdr;
-#[cfg(feature = "daemon")]
 pub mod config;
 #[cfg(feature = "daemon")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one room with clocks and sockets")]

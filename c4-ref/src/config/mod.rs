@@ -1,1 +1,120 @@
 //! The TOML configuration: types, defaults, overrides and errors.
+//!
+//! One file may hold the tables of every binary; each reads its own and checks all. Types and defaults are here; the
+//! text (file, `-s` overrides, errors that name file, line, key and accepted values) is in [`load`] and [`cli`].
+
+#[cfg(feature = "daemon")]
+pub mod cli;
+mod endpoint;
+mod lb;
+#[cfg(feature = "daemon")]
+pub mod load;
+mod network;
+mod proxy;
+#[cfg(all(test, feature = "daemon"))]
+mod tests;
+
+pub use endpoint::{Backend, Endpoint, Listener};
+pub use lb::{Hash, Lb, Probe};
+
+pub use proxy::{Algorithm, Auth, Keepalive, KeepaliveMethod, Peer, Proxy, Registrar, Store, User};
+
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The operator's socket.
+    pub admin: Admin,
+    /// Certificates of the TLS listeners and connections.
+    pub tls: Tls,
+    /// The load balancer.
+    pub lb: Lb,
+    /// The proxy and registrar.
+    pub proxy: Proxy,
+}
+
+/// `[admin]`: the operator's socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Admin {
+    /// `unix:PATH`; `{name}` stands for the binary's name; empty: no admin socket.
+    pub listen: String,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Admin { listen: "unix:{name}.ctl".into() }
+    }
+}
+
+impl Admin {
+    /// The path of the admin socket of the binary `name`; `None` when it is switched off.
+    pub fn path(&self, name: &str) -> Option<String> {
+        let path = self.listen.strip_prefix("unix:").unwrap_or(&self.listen);
+        (!path.is_empty()).then(|| path.replace("{name}", name))
+    }
+}
+
+/// `[tls]`: PEM files, read again at SIGHUP.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Tls {
+    /// Certificate chain, own certificate first.
+    pub cert: String,
+    /// Private key of the certificate.
+    pub key: String,
+    /// Certificates that a server we connect to must descend from; empty: those of the system.
+    pub ca: String,
+}
+
+/// Which binary reads the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `c4-lb`.
+    Lb,
+    /// `c4-proxy`.
+    Proxy,
+}
+
+impl Config {
+    /// What the types cannot say: settings that `role` cannot start with. The warnings do not keep it from starting.
+    ///
+    /// # Errors
+    /// The key and what is wrong with it.
+    pub fn check(&self, role: Role) -> Result<Vec<String>, Invalid> {
+        let (table, listeners) = match role {
+            Role::Lb => ("lb", [self.lb.listen.as_slice(), self.lb.internal.as_slice()].concat()),
+            Role::Proxy => ("proxy", self.proxy.listen.clone()),
+        };
+        if listeners.is_empty() {
+            return Err(Invalid {
+                key: format!("{table}.listen"),
+                why: "is empty; accepted: a list of \"udp:ADDR:PORT\", \"tcp:ADDR:PORT\", \"tls:ADDR:PORT\"".into(),
+            });
+        }
+        if listeners.iter().any(|l| l.transport == sip_core::flow::Transport::Tls) {
+            for (key, value) in [("tls.cert", &self.tls.cert), ("tls.key", &self.tls.key)] {
+                if value.is_empty() {
+                    let why = format!("is empty, but {table}.listen has a tls listener; accepted: a PEM file");
+                    return Err(Invalid { key: key.into(), why });
+                }
+            }
+        }
+        match role {
+            Role::Lb => Ok(self.lb.warnings()),
+            Role::Proxy => self.proxy.check(),
+        }
+    }
+}
+
+/// A setting that the role cannot start with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key} {why}")]
+pub struct Invalid {
+    /// The TOML path of the setting.
+    pub key: String,
+    /// What is wrong, and what is accepted.
+    pub why: String,
+}

@@ -1,0 +1,101 @@
+//! `[lb]`: the load balancer's settings.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Backend, Listener};
+
+/// `[lb]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Lb {
+    /// Public sockets, towards the phones and trunks.
+    pub listen: Vec<Listener>,
+    /// Sockets towards the proxies; empty: the public ones.
+    pub internal: Vec<Listener>,
+    /// Further host names or addresses that mean this balancer in a Route or Request-URI.
+    pub aliases: Vec<String>,
+    /// The proxies.
+    pub backends: Vec<Backend>,
+    /// What an initial request is distributed by.
+    pub hash: Hash,
+    /// Worker threads; 0: one per core.
+    pub workers: usize,
+    /// OPTIONS to the backends.
+    pub probe: Probe,
+    /// How long a message on a stream may take from its first octet, milliseconds.
+    pub message_timeout_ms: u64,
+    /// How long a stream may stay without a message, seconds.
+    pub idle_timeout_s: u64,
+    /// Requests a second and source; 0: no limit.
+    pub source_rate: u32,
+    /// File with the keys of the route tokens; made when it is missing.
+    pub token_keys: String,
+    /// How long a Record-Route token verifies, seconds.
+    pub token_lifetime_s: u64,
+}
+
+impl Default for Lb {
+    fn default() -> Self {
+        Lb {
+            listen: Vec::new(),
+            internal: Vec::new(),
+            aliases: Vec::new(),
+            backends: Vec::new(),
+            hash: Hash::CallId,
+            workers: 0,
+            probe: Probe::default(),
+            message_timeout_ms: 10_000,
+            idle_timeout_s: 3600,
+            source_rate: 0,
+            token_keys: "lb.keys".into(),
+            token_lifetime_s: 172_800,
+        }
+    }
+}
+
+impl Lb {
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.hash == Hash::CallId && self.backends.len() > 1 {
+            warnings.push(
+                "lb.hash = \"call-id\" with several lb.backends: they must share one location store; use \"aor\""
+                    .into(),
+            );
+        }
+        if self.backends.is_empty() {
+            warnings.push("lb.backends is empty: every call is refused".into());
+        }
+        warnings
+    }
+}
+
+/// What an initial request is distributed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hash {
+    /// The Call-ID.
+    #[default]
+    CallId,
+    /// The To user of a REGISTER, else the user of the Request-URI.
+    Aor,
+}
+
+/// OPTIONS to the backends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Probe {
+    /// Time between two probes, milliseconds; 0: no probes.
+    pub interval_ms: u64,
+    /// Time to wait for the answer, milliseconds.
+    pub timeout_ms: u64,
+    /// Answers in a row that bring a backend back.
+    pub up: u32,
+    /// Misses in a row that take a backend out.
+    pub down: u32,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Probe { interval_ms: 5000, timeout_ms: 1000, up: 2, down: 3 }
+    }
+}

@@ -1,0 +1,18 @@
+//! How a [`Network`] stands in a setting: `ADDR` or `ADDR/BITS`.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::net::Network;
+
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|error| serde::de::Error::custom(format!("{error}; accepted: \"ADDR\" or \"ADDR/BITS\"")))
+    }
+}

@@ -1,0 +1,237 @@
+//! `[proxy]`: the proxy's and registrar's settings.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Endpoint, Invalid, Listener};
+use crate::net::Network;
+
+/// `[proxy]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Proxy {
+    /// Sockets.
+    pub listen: Vec<Listener>,
+    /// Worker threads, one shard each; 0: one per core.
+    pub workers: usize,
+    /// Host names or addresses that are local; a port in the URI is ignored.
+    pub domains: Vec<String>,
+    /// Realm of the challenges; empty: the first domain.
+    pub realm: String,
+    /// Load balancers whose `X-C4-Source` is believed.
+    pub trusted: Vec<Network>,
+    /// A file with a line `user;realm;password` per user; empty: none.
+    pub users_csv: String,
+    /// Which requests are challenged, and how.
+    pub auth: Auth,
+    /// Users by hashed password.
+    pub user: Vec<User>,
+    /// Trunks.
+    pub peer: Vec<Peer>,
+    /// Registration bounds.
+    pub registrar: Registrar,
+    /// Keepalives towards NATed contacts.
+    pub keepalive: Keepalive,
+    /// Where the location table survives a restart.
+    pub store: Store,
+    /// Media relays.
+    pub relay: Vec<Endpoint>,
+    /// File with the keys of the nonces; made when it is missing.
+    pub nonce_keys: String,
+    /// How long a message on a stream may take from its first octet, milliseconds.
+    pub message_timeout_ms: u64,
+    /// How long a stream may stay without a message, seconds.
+    pub idle_timeout_s: u64,
+    /// File of the call detail records, JSON lines; empty: none.
+    pub cdr: String,
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Proxy {
+            listen: Vec::new(),
+            workers: 0,
+            domains: Vec::new(),
+            realm: String::new(),
+            trusted: Vec::new(),
+            users_csv: String::new(),
+            auth: Auth::default(),
+            user: Vec::new(),
+            peer: Vec::new(),
+            registrar: Registrar::default(),
+            keepalive: Keepalive::default(),
+            store: Store::default(),
+            relay: Vec::new(),
+            nonce_keys: "proxy.keys".into(),
+            message_timeout_ms: 10_000,
+            idle_timeout_s: 3600,
+            cdr: "cdr.jsonl".into(),
+        }
+    }
+}
+
+impl Proxy {
+    /// The realm of the challenges: `realm`, else the first domain.
+    pub fn effective_realm(&self) -> &str {
+        if self.realm.is_empty() { self.domains.first().map_or("", String::as_str) } else { &self.realm }
+    }
+
+    pub(super) fn check(&self) -> Result<Vec<String>, Invalid> {
+        if self.domains.is_empty() {
+            let why = "is empty; accepted: a list of host names or addresses".into();
+            return Err(Invalid { key: "proxy.domains".into(), why });
+        }
+        if self.auth.algorithms.is_empty() && (self.auth.register || self.auth.invite) {
+            let why = "is empty, but authentication is on; accepted: \"sha-256\", \"md5\"".into();
+            return Err(Invalid { key: "proxy.auth.algorithms".into(), why });
+        }
+        if self.registrar.min_expires_s > self.registrar.max_expires_s {
+            let why = format!("is above proxy.registrar.max-expires-s ({})", self.registrar.max_expires_s);
+            return Err(Invalid { key: "proxy.registrar.min-expires-s".into(), why });
+        }
+        let mut warnings = Vec::new();
+        if self.users_csv.is_empty() && self.user.is_empty() && (self.auth.register || self.auth.invite) {
+            warnings.push("proxy.user and proxy.users-csv are empty: nobody can authenticate".into());
+        }
+        Ok(warnings)
+    }
+}
+
+/// Which requests are challenged, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Auth {
+    /// REGISTER is challenged.
+    pub register: bool,
+    /// Every other request outside a dialog is challenged.
+    pub invite: bool,
+    /// One challenge per algorithm, in this order (RFC 8760: strongest first).
+    pub algorithms: Vec<Algorithm>,
+    /// How long a nonce is good, seconds.
+    pub nonce_lifetime_s: u64,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Auth {
+            register: true,
+            invite: true,
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            nonce_lifetime_s: 300,
+        }
+    }
+}
+
+/// A digest algorithm (RFC 8760).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// SHA-256.
+    #[serde(rename = "sha-256")]
+    Sha256,
+    /// MD5.
+    #[serde(rename = "md5")]
+    Md5,
+}
+
+/// A user by hashed password: H(name:realm:password) in hex, per algorithm.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct User {
+    /// User name; `name` or `name@domain`.
+    pub name: String,
+    /// MD5 of name:realm:password, 32 hex digits.
+    pub ha1_md5: String,
+    /// SHA-256 of name:realm:password, 64 hex digits.
+    pub ha1_sha256: String,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A trunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Peer {
+    /// Its name in records and logs.
+    pub name: String,
+    /// Addresses or networks its requests come from.
+    #[serde(default)]
+    pub sources: Vec<Network>,
+    /// Where its calls go; missing: it only calls in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Endpoint>,
+    /// Beginnings of the dialled numbers it takes; the longest match wins.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    /// Leading characters to take off the dialled number.
+    #[serde(default)]
+    pub strip: usize,
+    /// Characters to put before the dialled number, after `strip`.
+    #[serde(default)]
+    pub prepend: String,
+    /// Among equal prefixes the lower goes first, the next is the failover.
+    #[serde(default)]
+    pub priority: u32,
+}
+
+/// Registration bounds (RFC 3261 §10.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Registrar {
+    /// Below this the answer is 423, seconds.
+    pub min_expires_s: u32,
+    /// Above this the registration is shortened, seconds.
+    pub max_expires_s: u32,
+    /// The same for a UDP contact behind a NAT, seconds.
+    pub nat_max_expires_s: u32,
+    /// Contacts per address of record.
+    pub max_contacts: usize,
+}
+
+impl Default for Registrar {
+    fn default() -> Self {
+        Registrar { min_expires_s: 60, max_expires_s: 7200, nat_max_expires_s: 120, max_contacts: 10 }
+    }
+}
+
+/// Keepalives towards NATed contacts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Keepalive {
+    /// Time between two keepalives of a contact, seconds; 0: off.
+    pub interval_s: u64,
+    /// What is sent.
+    pub method: KeepaliveMethod,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Keepalive { interval_s: 30, method: KeepaliveMethod::Options }
+    }
+}
+
+/// What keeps a NAT binding open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeepaliveMethod {
+    /// An OPTIONS request.
+    #[serde(rename = "OPTIONS")]
+    Options,
+}
+
+/// Where the location table survives a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Store {
+    /// The database file; empty: memory only.
+    pub file: String,
+    /// How long a change may wait for the next batch, milliseconds.
+    pub flush_ms: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Store { file: "c4.redb".into(), flush_ms: 100 }
+    }
+}

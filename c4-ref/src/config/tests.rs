@@ -1,0 +1,156 @@
+//! The texts an operator sees.
+#![allow(clippy::unwrap_used, reason = "helpers of the tests")]
+
+use super::load::{Override, load, print};
+use super::{Algorithm, Config, Hash, Invalid, Role};
+use sip_core::flow::Transport;
+
+/// The file of the project's documentation, every default written out.
+const DEFAULTS: &str = include_str!("defaults.toml");
+
+fn set(list: &[&str]) -> Vec<Override> {
+    list.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn error(text: &str) -> String {
+    load("c4.toml", text, &[]).unwrap_err().to_string()
+}
+
+fn override_error(text: &str) -> String {
+    load("", "", &set(&[text])).unwrap_err().to_string()
+}
+
+#[test]
+fn the_documented_defaults_are_the_defaults() {
+    assert_eq!(load("defaults.toml", DEFAULTS, &[]).unwrap(), Config::default());
+}
+
+#[test]
+fn what_is_printed_can_be_read_back() {
+    let config = load(
+        "",
+        "",
+        &set(&[
+            "lb.listen+={ bind = \"udp:127.0.0.1:5060\", advertise = \"sip.example.com\" }",
+            "lb.backends+=tcp:127.0.0.1:5080",
+            "proxy.trusted+=10.0.0.0/8",
+            "proxy.peer+={ name = \"carrier\", sources = [\"192.0.2.1\"], target = \"udp:192.0.2.1:5060\" }",
+        ]),
+    )
+    .unwrap();
+    assert_eq!(load("printed", &print(&config), &[]).unwrap(), config);
+}
+
+#[test]
+fn hashed_passwords_are_not_printed() {
+    let text = "[[proxy.user]]\nname = \"alice\"\nha1-md5 = \"0123456789abcdef0123456789abcdef\"\n";
+    let config = load("c4.toml", text, &[]).unwrap();
+    assert!(!print(&config).contains("0123456789abcdef"));
+    assert!(!format!("{config:?}").contains("0123456789abcdef"));
+}
+
+#[test]
+fn listeners_have_both_forms() {
+    let text = "[lb]\nlisten = [\"tls:[::1]:5061\", { bind = \"tcp:0.0.0.0:5060\", advertise = \"sip.example.com\" }]";
+    let listen = load("c4.toml", text, &[]).unwrap().lb.listen;
+    assert_eq!((listen[0].transport, listen[0].advertised().as_str()), (Transport::Tls, "[::1]:5061"));
+    assert_eq!((listen[1].transport, listen[1].advertised().as_str()), (Transport::Tcp, "sip.example.com:5060"));
+}
+
+#[test]
+fn overrides_take_bare_strings_lists_and_numbers() {
+    let config = load(
+        "",
+        "",
+        &set(&[
+            "admin.listen=unix:/run/lb.ctl",
+            "lb.listen+=udp:127.0.0.1:5060",
+            "lb.listen+=tcp:127.0.0.1:5060",
+            "lb.probe.interval-ms=0",
+            "lb.hash=aor",
+            "proxy.realm=1234",
+            "proxy.auth.invite=false",
+            "proxy.auth.algorithms=[\"md5\"]",
+        ]),
+    )
+    .unwrap();
+    assert_eq!(config.admin.path("c4-lb").as_deref(), Some("/run/lb.ctl"));
+    assert_eq!(config.lb.listen.len(), 2);
+    assert_eq!((config.lb.probe.interval_ms, config.lb.probe.down), (0, 3));
+    assert_eq!(config.lb.hash, Hash::Aor);
+    assert_eq!(config.proxy.realm, "1234", "a number where a text is wanted is a text");
+    assert!(!config.proxy.auth.invite && config.proxy.auth.register);
+    assert_eq!(config.proxy.auth.algorithms, [Algorithm::Md5]);
+}
+
+#[test]
+fn the_first_append_replaces_a_default_list_and_extends_the_files() {
+    let config = load("", "", &set(&["proxy.auth.algorithms+=md5"])).unwrap();
+    assert_eq!(config.proxy.auth.algorithms, [Algorithm::Md5]);
+    let config = load("", "proxy.auth.algorithms = [\"sha-256\"]", &set(&["proxy.auth.algorithms+=md5"])).unwrap();
+    assert_eq!(config.proxy.auth.algorithms, [Algorithm::Sha256, Algorithm::Md5]);
+}
+
+#[test]
+fn the_admin_path_has_the_name_of_the_binary() {
+    assert_eq!(Config::default().admin.path("c4-proxy").as_deref(), Some("c4-proxy.ctl"));
+    assert_eq!(load("", "", &set(&["admin.listen="])).unwrap().admin.path("c4-lb"), None);
+}
+
+#[test]
+fn errors_name_file_line_key_and_accepted_values() {
+    assert_eq!(
+        error("[lb]\nworkers = 1\nhash = \"rr\"\n"),
+        "c4.toml:3: lb.hash: unknown value `rr`; accepted: `call-id` or `aor`"
+    );
+    assert_eq!(
+        error("[lb]\nprobe = { up = 2, dwn = 3 }\n"),
+        "c4.toml:2: lb.probe.dwn: unknown key `dwn`; accepted: `interval-ms`, `timeout-ms`, `up`, `down`"
+    );
+    assert_eq!(
+        error("[lb]\nworkers = \"two\"\n"),
+        "c4.toml:2: lb.workers: invalid type: string \"two\"; accepted: a whole number from 0"
+    );
+    assert_eq!(
+        error("[proxy]\nlisten = [\"udp:127.0.0.1:5060\", \"sctp:127.0.0.1:5060\"]\n"),
+        "c4.toml:2: proxy.listen: `sctp:127.0.0.1:5060` is no listener; accepted: \"udp:ADDR:PORT\", \"tcp:ADDR:PORT\", \
+         \"tls:ADDR:PORT\" or { bind, advertise }"
+    );
+    assert_eq!(
+        error("[lb]\nbackends = [\"proxy-1\"]\n"),
+        "c4.toml:2: lb.backends: `proxy-1` is no backend; accepted: \"ADDR:PORT\" (UDP) or \"tcp:ADDR:PORT\""
+    );
+    assert!(error("[relay]\nx = 1\n").starts_with("c4.toml:1: relay: unknown key `relay`; accepted: `admin`"));
+    assert!(error("[lb\n").starts_with("c4.toml:1: "), "{}", error("[lb\n"));
+}
+
+#[test]
+fn override_errors_name_the_override() {
+    assert_eq!(
+        override_error("lb.hash=rr"),
+        "-s lb.hash=rr: lb.hash: unknown value `rr`; accepted: `call-id` or `aor`"
+    );
+    assert_eq!(
+        override_error("proxy.auth.register=yes"),
+        "-s proxy.auth.register=yes: proxy.auth.register: invalid type: string \"yes\"; accepted: true or false"
+    );
+    assert!("lb.hash".parse::<Override>().unwrap_err().contains("KEY=VALUE"));
+}
+
+#[test]
+fn a_role_refuses_what_it_cannot_start_with() {
+    let invalid =
+        |settings: &[&str], role| -> Invalid { load("", "", &set(settings)).unwrap().check(role).unwrap_err() };
+    assert_eq!(invalid(&[], Role::Lb).key, "lb.listen");
+    assert_eq!(invalid(&["lb.listen+=tls:127.0.0.1:5061"], Role::Lb).key, "tls.cert");
+    assert_eq!(invalid(&["proxy.listen+=udp:127.0.0.1:5060"], Role::Proxy).key, "proxy.domains");
+}
+
+#[test]
+fn call_id_hash_with_several_backends_warns() {
+    let several = ["lb.listen+=udp:127.0.0.1:5060", "lb.backends+=127.0.0.1:1", "lb.backends+=127.0.0.1:2"];
+    let config = load("", "", &set(&several)).unwrap();
+    assert!(config.check(Role::Lb).unwrap()[0].contains("location store"));
+    let config = load("", "", &set(&[several.as_slice(), &["lb.hash=aor"]].concat())).unwrap();
+    assert!(config.check(Role::Lb).unwrap().is_empty());
+}
