@@ -2,18 +2,19 @@
 //!
 //! The file is text, shared by a pair of load balancers and kept over restarts:
 //! ```text
-//! salt 000102030405060708090a0b0c0d0e0f
-//! key 1 1763712000 0001...1f
-//! key 2 1763884800 2021...3f
+//! salt 0001...1f
+//! key 1 1763712000 2021...3f
+//! key 2 1763884800 4041...5f
 //! ```
 //! `key ID FROM SECRET`: a key signs from `FROM` (seconds of Unix time) until the next key's `FROM`, and verifies
 //! one token lifetime longer. `salt` is never rotated: what has to stay equal over a rotation (the branch of a
 //! retransmission, the choice of a backend) hangs on it.
 
-use crate::siphash::SipHasher;
+use crate::siphash::BuildSipHasher;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt::{self, Write as _};
+use std::hash::{BuildHasher, Hasher};
 
 /// Keys a ring holds at most; more in a file is an error.
 pub const MAX_KEYS: usize = 64;
@@ -27,14 +28,14 @@ pub(crate) struct Key {
     /// HMAC-SHA256 with the secret already absorbed: a clone is cheaper than keying anew.
     mac: Hmac<Sha256>,
     /// Key of the 64-bit tags of reply tokens, derived from the secret.
-    reply: [u8; 16],
+    reply: BuildSipHasher,
 }
 
 impl Key {
     fn new(id: u8, from: u64, secret: [u8; 32]) -> Result<Self, KeyError> {
         let mac = Hmac::<Sha256>::new_from_slice(&secret).map_err(|_| KeyError::Secret)?;
         let derived = mac.clone().chain_update(b"c4 reply token").finalize().into_bytes();
-        let reply = derived.first_chunk::<16>().copied().ok_or(KeyError::Secret)?;
+        let reply = derived.first_chunk::<16>().copied().map(BuildSipHasher::new).ok_or(KeyError::Secret)?;
         Ok(Self { id, from, secret, mac, reply })
     }
 
@@ -42,8 +43,13 @@ impl Key {
         self.mac.clone()
     }
 
-    pub(crate) fn reply_hasher(&self) -> SipHasher {
-        SipHasher::new(&self.reply)
+    /// The tag of a reply token: 64 bits over its body and the branch it stands beside.
+    pub(crate) fn reply_tag(&self, body: &[u8], branch: &[u8]) -> u64 {
+        let mut hasher = self.reply.build_hasher();
+        hasher.write(body);
+        hasher.write_u8(body.len() as u8);
+        hasher.write(branch);
+        hasher.finish()
     }
 }
 
@@ -51,14 +57,14 @@ impl Key {
 ///
 /// ```
 /// use c4_nat::keys::KeyRing;
-/// let first = KeyRing::generate([7; 16], [1; 32], 1_000);
+/// let first = KeyRing::generate([7; 32], [1; 32], 1_000);
 /// let later = first.rotated([2; 32], 5_000, 3_600);
 /// assert_eq!(KeyRing::parse(&later.to_text()).unwrap(), later);
 /// assert_eq!(later.len(), 2);
 /// ```
 #[derive(Clone)]
 pub struct KeyRing {
-    salt: [u8; 16],
+    salt: [u8; 32],
     keys: Vec<Key>,
 }
 
@@ -94,8 +100,8 @@ pub enum KeyError {
     /// The time is no number of seconds.
     #[error("the time from which the key signs must be in seconds of Unix time")]
     From,
-    /// The secret is not 64 hexadecimal digits (the salt: 32).
-    #[error("the secret must be 64 hexadecimal digits, the salt 32")]
+    /// The secret is not 64 hexadecimal digits.
+    #[error("the secret and the salt must be 64 hexadecimal digits")]
     Secret,
     /// More than [`MAX_KEYS`] keys.
     #[error("more than 64 keys")]
@@ -117,7 +123,7 @@ pub struct KeyFileError {
 
 impl KeyRing {
     /// A ring with one key that signs from `unix` on; `salt` and `secret` come from a random source.
-    pub fn generate(salt: [u8; 16], secret: [u8; 32], unix: u64) -> Self {
+    pub fn generate(salt: [u8; 32], secret: [u8; 32], unix: u64) -> Self {
         Self { salt, keys: Key::new(1, unix, secret).into_iter().collect() }
     }
 
@@ -197,7 +203,7 @@ impl KeyRing {
     }
 
     /// The part that is never rotated, for hashes that must stay equal over a rotation.
-    pub fn salt(&self) -> &[u8; 16] {
+    pub fn salt(&self) -> &[u8; 32] {
         &self.salt
     }
 
@@ -251,7 +257,7 @@ mod tests {
     use super::*;
 
     fn ring() -> KeyRing {
-        KeyRing::generate([9; 16], [1; 32], 1_000).rotated([2; 32], 2_000, 500)
+        KeyRing::generate([9; 32], [1; 32], 1_000).rotated([2; 32], 2_000, 500)
     }
 
     #[test]
@@ -279,7 +285,7 @@ mod tests {
         let ring = ring.rotated([4; 32], 2_600, 500);
         assert_eq!(ring.len(), 3, "key 1 was retired at 2000 and is gone at 2501");
         assert!(ring.verifier(1, 2_600, 500).is_none());
-        assert_eq!(ring.salt(), &[9; 16]);
+        assert_eq!(ring.salt(), &[9; 32]);
     }
 
     #[test]
@@ -303,7 +309,7 @@ mod tests {
         let secret = "00".repeat(32);
         for (text, line, kind) in [
             ("salt 00\n".into(), 1, KeyError::Secret),
-            (format!("salt {}\n", "0".repeat(32)), 0, KeyError::Empty),
+            (format!("salt {}\n", "0".repeat(64)), 0, KeyError::Empty),
             (format!("key 1 1 {secret}"), 0, KeyError::Empty),
             (format!("\n\nkey 256 1 {secret}"), 3, KeyError::Id),
             (format!("key 1 soon {secret}"), 1, KeyError::From),

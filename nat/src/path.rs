@@ -110,7 +110,7 @@ impl KeyRing {
     /// ```
     /// use c4_nat::keys::KeyRing;
     /// use c4_nat::path::{FlowToken, Role, TokenError};
-    /// let ring = KeyRing::generate([0; 16], [1; 32], 0);
+    /// let ring = KeyRing::generate([0; 32], [1; 32], 0);
     /// let peer = "192.0.2.1:5060".parse().unwrap();
     /// let token = FlowToken { role: Role::RecordRoute, listener: 0, peer, connection: None, next_hop: None, double: false };
     /// let mut text = Vec::new();
@@ -220,7 +220,7 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
 
     fn ring() -> KeyRing {
-        KeyRing::generate([0; 16], [1; 32], NOW - 10)
+        KeyRing::generate([0; 32], [1; 32], NOW - 10)
     }
 
     fn token() -> FlowToken {
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_foreign_ring_with_the_same_id_is_refused() {
-        let text = seal(&KeyRing::generate([0; 16], [9; 32], NOW), &token(), "c", NOW);
+        let text = seal(&KeyRing::generate([0; 32], [9; 32], NOW), &token(), "c", NOW);
         assert_eq!(ring().open(&text, b"c", NOW, LIFETIME), Err(TokenError::Forged));
     }
 
