@@ -463,7 +463,8 @@ mod tests {
         calls.answered(t, call, 0, "b", 200);
         assert_eq!(calls.find("c1", "a", "b"), Some((call, ReleasedBy::Caller)));
         assert_eq!(calls.find("c1", "b", "a"), Some((call, ReleasedBy::Callee)));
-        for (call_id, from, to) in [("c2", "a", "b"), ("c1", "a", "x"), ("c1", "x", "b"), ("c1", "b", "b"), ("c1", "a", "")]
+        for (call_id, from, to) in
+            [("c2", "a", "b"), ("c1", "a", "x"), ("c1", "x", "b"), ("c1", "b", "b"), ("c1", "a", "")]
         {
             assert_eq!(calls.find(call_id, from, to), None, "lesson 14: {call_id} {from} {to}");
         }
