@@ -12,8 +12,8 @@ use super::{Id, rfc3339};
 /// A change to the set of open calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A call began; the JSON of [`super::Start`], with or without its line feed.
-    Start(Id, Vec<u8>),
+    /// A call began; the JSON of [`super::Start`].
+    Start(Id, String),
     /// It was answered, at this Unix time in milliseconds.
     Answer(Id, u64),
     /// It ended, and its record is with the writer.
@@ -23,7 +23,7 @@ pub enum Entry {
 /// Collects changes between two writes. A call that begins and ends between them never touches the disk.
 #[derive(Debug, Clone, Default)]
 pub struct Spool {
-    started: BTreeMap<Id, (Vec<u8>, Option<u64>)>,
+    started: BTreeMap<Id, (String, Option<u64>)>,
     answered: BTreeMap<Id, u64>,
     ended: Vec<Id>,
     /// Calls that stand open in the file.
@@ -67,7 +67,7 @@ impl Spool {
         let mut out = Vec::new();
         self.open += self.started.len();
         for (id, (json, answer)) in std::mem::take(&mut self.started) {
-            start_line(&mut out, id, &json);
+            start_line(&mut out, id, json.as_bytes());
             if let Some(at) = answer {
                 answer_line(&mut out, id, at);
             }
@@ -109,16 +109,14 @@ pub fn compact(content: &[u8]) -> Vec<u8> {
 
 /// The records, one JSON line each, of the calls that a dead process left open in its spool: what was known at the start,
 /// the answer if there was one, and `"recovered": true`. A line torn by the crash is passed over.
-pub fn recover(content: &[u8]) -> Vec<Vec<u8>> {
+pub fn recover(content: &[u8]) -> Vec<String> {
     let record = |(_, (json, answer)): (Id, (&[u8], Option<u64>))| {
         let mut record: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json).ok()?;
         if let Some(at) = answer {
             record.insert("answer".into(), rfc3339(at).into());
         }
         record.insert("recovered".into(), true.into());
-        let mut line = serde_json::to_vec(&record).ok()?;
-        line.push(b'\n');
-        Some(line)
+        serde_json::to_string(&record).ok()
     };
     open_calls(content).into_iter().filter_map(record).collect()
 }
@@ -151,7 +149,7 @@ fn open_calls(content: &[u8]) -> BTreeMap<Id, (&[u8], Option<u64>)> {
 
 fn start_line(out: &mut Vec<u8>, id: Id, json: &[u8]) {
     out.extend_from_slice(format!("+{:016x} ", id.0).as_bytes());
-    out.extend_from_slice(json.trim_ascii_end());
+    out.extend_from_slice(json);
     out.push(b'\n');
 }
 
@@ -164,11 +162,11 @@ mod tests {
     use super::*;
 
     fn start(id: u64) -> Entry {
-        Entry::Start(Id(id), format!("{{\"id\":\"{id:016x}\"}}\n").into_bytes())
+        Entry::Start(Id(id), format!("{{\"id\":\"{id:016x}\"}}"))
     }
 
     fn recovered(file: &[u8]) -> Vec<serde_json::Value> {
-        recover(file).iter().map(|line| serde_json::from_slice(line).unwrap()).collect()
+        recover(file).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The calls under way: what their records need, found again by the dialog they belong to.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant};
 
-use nat::siphash::SipHasher;
+use nat::siphash::BuildSipHasher;
 
 use crate::cdr::{Cause, Id, Packed, Record, ReleasedBy, Start, cause_of_status};
 
@@ -79,7 +79,7 @@ pub struct End<'a> {
 /// The table. Its size is bounded at [`Calls::begin`].
 #[derive(Debug, Clone)]
 pub struct Calls {
-    key: [u8; 16],
+    hasher: BuildSipHasher,
     max: usize,
     life: Duration,
     calls: HashMap<u64, Call, Identity>,
@@ -96,8 +96,8 @@ struct Call {
     started: Instant,
     unix_ms: u64,
     begin: Packed<9>,
-    /// To tag, peer, target, number.
-    out: Packed<4>,
+    /// To tag, peer, target, number, Reason of the BYE.
+    out: Packed<5>,
     pdd_ms: Option<u32>,
     phase: Phase,
     /// The next call with the same dialog hash; 0: none.
@@ -136,7 +136,7 @@ impl Calls {
     /// An empty table of at most `max` calls; `key` keeps strangers from crowding one place of it.
     pub fn new(key: [u8; 16], max: usize) -> Calls {
         Calls {
-            key,
+            hasher: BuildSipHasher::new(key),
             max,
             life: MAX_DIALOG_LIFE,
             calls: HashMap::default(),
@@ -170,7 +170,7 @@ impl Calls {
             started: now,
             unix_ms: new.unix_ms,
             begin,
-            out: Packed::new([""; 4]),
+            out: Packed::new([""; 5]),
             pdd_ms: None,
             phase: Phase::Trying(Vec::new()),
             next: before,
@@ -235,10 +235,14 @@ impl Calls {
         None
     }
 
-    /// A BYE goes through: the call's time ends now, its record when the BYE is answered.
-    pub fn bye(&mut self, now: Instant, call: CallId, by: ReleasedBy) {
-        if let Some(Phase::Answered { bye, .. }) = self.calls.get_mut(&call.0).map(|call| &mut call.phase) {
-            *bye = Some((now, by));
+    /// A BYE with this Reason header (or nothing) goes through: the call's time ends now, its record when the BYE is
+    /// answered.
+    pub fn bye(&mut self, now: Instant, call: CallId, by: ReleasedBy, reason: &str) {
+        let Some(call) = self.calls.get_mut(&call.0) else { return };
+        let Phase::Answered { bye, .. } = &mut call.phase else { return };
+        *bye = Some((now, by));
+        if !reason.is_empty() {
+            call.out = call.out.with(4, reason);
         }
     }
 
@@ -250,7 +254,7 @@ impl Calls {
     }
 
     /// The call is over. Gives the record's identity and its line; `None` when the call is gone already.
-    pub fn end(&mut self, now: Instant, call: CallId, branch: Option<u64>, end: End<'_>) -> Option<(Id, Vec<u8>)> {
+    pub fn end(&mut self, now: Instant, call: CallId, branch: Option<u64>, end: End<'_>) -> Option<(Id, String)> {
         let entry = self.take(call)?;
         Some((entry.id, entry.record(now, branch, end)))
     }
@@ -261,7 +265,7 @@ impl Calls {
     }
 
     /// The record of the next call whose longest life is over.
-    pub fn expire(&mut self, now: Instant) -> Option<(Id, Vec<u8>)> {
+    pub fn expire(&mut self, now: Instant) -> Option<(Id, String)> {
         let (due, place) = self.deadlines.first().copied()?;
         if due > now {
             return None;
@@ -290,7 +294,7 @@ impl Calls {
     }
 
     /// Ends every call, as the process stops; their records.
-    pub fn drain(&mut self, now: Instant) -> Vec<(Id, Vec<u8>)> {
+    pub fn drain(&mut self, now: Instant) -> Vec<(Id, String)> {
         let mut places: Vec<u64> = self.calls.keys().copied().collect();
         places.sort_unstable();
         let end = End { status: 0, by: ReleasedBy::Proxy, reason: "" };
@@ -331,10 +335,7 @@ impl Calls {
     }
 
     fn hash(&self, call_id: &str, tag: &str) -> u64 {
-        let mut hasher = SipHasher::new(&self.key);
-        hasher.field(call_id.as_bytes());
-        hasher.field(tag.as_bytes());
-        hasher.finish()
+        self.hasher.hash_one((call_id, tag))
     }
 }
 
@@ -345,7 +346,7 @@ impl Call {
         }
     }
 
-    fn record(&self, now: Instant, branch: Option<u64>, end: End<'_>) -> Vec<u8> {
+    fn record(&self, now: Instant, branch: Option<u64>, end: End<'_>) -> String {
         let (out, answer, ended, status, by) = match &self.phase {
             Phase::Trying(ways) => (outcome(ways, branch, ""), None, now, end.status, end.by),
             Phase::Answered { at, status, bye } => {
@@ -353,7 +354,8 @@ impl Call {
                 (self.out.clone(), Some(*at), ended, *status, by)
             }
         };
-        let cause = Cause::from_reason(end.reason).unwrap_or_else(|| match (answer, by) {
+        let reason = if end.reason.is_empty() { out.get(4) } else { end.reason };
+        let cause = Cause::from_reason(reason).unwrap_or_else(|| match (answer, by) {
             (Some(_), ReleasedBy::Proxy) => Cause::TIMER,
             _ => cause_of_status(status),
         });
@@ -370,7 +372,7 @@ impl Call {
             status,
             released_by: by,
             cause: cause.0,
-            reason: end.reason,
+            reason,
         };
         record.to_line()
     }
@@ -412,11 +414,11 @@ impl<'a> NewCall<'a> {
 }
 
 /// The way that decided, else the last one tried.
-fn outcome(ways: &[Tried], branch: Option<u64>, to_tag: &str) -> Packed<4> {
+fn outcome(ways: &[Tried], branch: Option<u64>, to_tag: &str) -> Packed<5> {
     let way = branch.and_then(|index| ways.get(index as usize)).or(ways.last());
     match way {
-        Some(way) => Packed::new([to_tag, &way.peer, &way.target, &way.called]),
-        None => Packed::new([to_tag, "", "", ""]),
+        Some(way) => Packed::new([to_tag, &way.peer, &way.target, &way.called, ""]),
+        None => Packed::new([to_tag, "", "", "", ""]),
     }
 }
 
@@ -449,8 +451,8 @@ mod tests {
         Instant::now()
     }
 
-    fn json(line: &[u8]) -> serde_json::Value {
-        serde_json::from_slice(line).unwrap()
+    fn json(line: &str) -> serde_json::Value {
+        serde_json::from_str(line).unwrap()
     }
 
     const BY_BYE: End<'static> = End { status: 0, by: ReleasedBy::Proxy, reason: "" };
@@ -479,9 +481,8 @@ mod tests {
         calls.ringing(t + ms(70), call);
         calls.answered(t + ms(3_000), call, 0, "b", 200);
         calls.answered(t + ms(4_000), call, 0, "other", 200);
-        calls.bye(t + ms(13_000), call, ReleasedBy::Callee);
-        let end = End { reason: "Q.850;cause=31", ..BY_BYE };
-        let (_, line) = calls.end(t + ms(13_500), call, None, end).unwrap();
+        calls.bye(t + ms(13_000), call, ReleasedBy::Callee, "Q.850;cause=31");
+        let (_, line) = calls.end(t + ms(13_500), call, None, BY_BYE).unwrap();
         let record = json(&line);
         assert_eq!(record["duration_ms"], 10_000);
         assert_eq!(record["pdd_ms"], 70);
@@ -541,7 +542,7 @@ mod tests {
         }
         let mut ended = Vec::new();
         while let Some((call, by)) = calls.find("c1", "a", "b") {
-            calls.bye(t, call, by);
+            calls.bye(t, call, by, "");
             ended.push(call);
         }
         ended.sort();
@@ -562,7 +563,7 @@ mod tests {
         calls.answered(t, call, 0, "9fxced76sl", 200);
         let entry = calls.calls.get(&call.0).unwrap();
         let strings: usize = (0..9).map(|i| entry.begin.get(i).len()).sum::<usize>()
-            + (0..4).map(|i| entry.out.get(i).len()).sum::<usize>();
+            + (0..5).map(|i| entry.out.get(i).len()).sum::<usize>();
         // Tables at half load: key, value and control octet; the ordered set at two thirds.
         let tables = 2 * (size_of::<Call>() + 9) + 2 * 17 + 36;
         let resident = strings + 2 * 16 + tables;

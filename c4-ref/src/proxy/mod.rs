@@ -1,1 +1,3 @@
 //! The stateful proxy and registrar application, without I/O.
+
+pub mod calls;
