@@ -14,3 +14,9 @@ pub mod status;
 pub mod transaction;
 pub mod ua;
 pub mod uri;
+
+pub use flow::{ConnectionId, Destination, Flow, Target, Transport};
+pub use limits::Limits;
+pub use message::{Checked, Message, Request, Response};
+pub use method::Method;
+pub use status::StatusCode;

@@ -1,1 +1,75 @@
 //! Typed headers, one a file, parsed on demand from their span.
+
+mod auth_params;
+mod contact;
+mod cseq;
+pub(crate) mod grammar;
+mod name;
+mod name_addr;
+mod numbers;
+mod option_tags;
+mod params;
+mod reason;
+mod retry_after;
+mod values;
+mod via;
+
+pub use auth_params::{AuthParams, Challenge, Credentials};
+pub use contact::{Contact, parse_q};
+pub use cseq::CSeq;
+pub(crate) use cseq::parts as cseq_parts;
+pub use name::{Header, Name};
+pub use name_addr::{
+    Diversion, From, HistoryInfo, NameAddr, PAssertedIdentity, PPreferredIdentity, Path, RecordRoute, ReferTo,
+    ReferredBy, RemotePartyId, ReplyTo, Route, ServiceRoute, To,
+};
+pub use numbers::{ContentLength, Expires, FlowTimer, MaxBreadth, MaxForwards, MinExpires, RSeq};
+pub use option_tags::option_tag;
+pub use params::Params;
+pub use reason::Reason;
+pub use retry_after::RetryAfter;
+pub use values::Values;
+pub use via::{MAGIC_COOKIE, Via};
+
+/// A header value that does not follow its grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed {header}")]
+pub struct HeaderError {
+    /// Which header.
+    pub header: Header,
+}
+
+/// A header whose values have a grammar of their own. It borrows from the message.
+pub trait TypedHeader<'a>: Sized {
+    /// The header that it stands in.
+    const NAME: Header;
+
+    /// Parses one value, without the commas around it.
+    fn parse(value: &'a [u8]) -> Result<Self, HeaderError>;
+
+    /// Appends the value as it is written by us.
+    fn write(&self, out: &mut Vec<u8>);
+
+    /// The value as text for a setter; octets that are no UTF-8 are replaced.
+    fn to_value(&self) -> String {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+/// Appends `before` and the decimal digits of `value`, without allocating.
+pub(crate) fn write_number(out: &mut Vec<u8>, before: &[u8], mut value: u64) {
+    let mut digits = [0u8; 20];
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+        used += 1;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(before);
+    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+}

@@ -1,0 +1,260 @@
+//! Header names: the known ones with their compact forms, and a perfect lookup.
+
+/// A set of header lines: a known name, which its compact form and any case also match, or any other name.
+///
+/// Everything that takes a name takes a [`Header`] or a `&str`; a `&str` that spells a known name is the known name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name<'a> {
+    /// A name that this crate knows.
+    Known(Header),
+    /// Any other; compared without regard to case (RFC 3261 §7.3.1).
+    Other(&'a str),
+}
+
+impl From<Header> for Name<'_> {
+    fn from(header: Header) -> Self {
+        Name::Known(header)
+    }
+}
+
+impl<'a> From<&'a str> for Name<'a> {
+    fn from(name: &'a str) -> Self {
+        Header::lookup(name.as_bytes()).map_or(Name::Other(name), Name::Known)
+    }
+}
+
+impl<'a> From<&'a String> for Name<'a> {
+    fn from(name: &'a String) -> Self {
+        Name::from(name.as_str())
+    }
+}
+
+impl<'a> Name<'a> {
+    /// The name as it is written by us.
+    pub fn as_str(&self) -> &'a str {
+        match self {
+            Name::Known(header) => header.as_str(),
+            Name::Other(name) => name,
+        }
+    }
+}
+
+macro_rules! headers {
+    ($($variant:ident $name:literal $compact:literal $kind:ident;)*) => {
+        /// A header name that this crate knows (IANA registry "SIP Parameters, Header Fields", and Remote-Party-ID).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum Header {
+            $(#[doc = $name] $variant,)*
+        }
+
+        impl Header {
+            /// All known names.
+            pub const ALL: &'static [Header] = &[$(Header::$variant),*];
+
+            /// The name in its usual spelling.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Header::$variant => $name,)*
+                }
+            }
+
+            /// The compact form (RFC 3261 §7.3.3), if there is one.
+            pub const fn compact(self) -> Option<&'static str> {
+                let form = match self {
+                    $(Header::$variant => $compact,)*
+                };
+                if form.is_empty() { None } else { Some(form) }
+            }
+
+            /// Whether several values may stand in one line, separated by commas (RFC 3261 §7.3.1).
+            pub const fn is_list(self) -> bool {
+                match self {
+                    $(Header::$variant => headers!(@$kind),)*
+                }
+            }
+        }
+    };
+    (@list) => { true };
+    (@single) => { false };
+}
+
+headers! {
+    Accept "Accept" "" list;
+    AcceptContact "Accept-Contact" "a" list;
+    AcceptEncoding "Accept-Encoding" "" list;
+    AcceptLanguage "Accept-Language" "" list;
+    AlertInfo "Alert-Info" "" list;
+    Allow "Allow" "" list;
+    AllowEvents "Allow-Events" "u" list;
+    AuthenticationInfo "Authentication-Info" "" single;
+    Authorization "Authorization" "" single;
+    CallId "Call-ID" "i" single;
+    CallInfo "Call-Info" "" list;
+    Contact "Contact" "m" list;
+    ContentDisposition "Content-Disposition" "" single;
+    ContentEncoding "Content-Encoding" "e" list;
+    ContentLanguage "Content-Language" "" list;
+    ContentLength "Content-Length" "l" single;
+    ContentType "Content-Type" "c" single;
+    CSeq "CSeq" "" single;
+    Date "Date" "" single;
+    Diversion "Diversion" "" list;
+    ErrorInfo "Error-Info" "" list;
+    Event "Event" "o" single;
+    Expires "Expires" "" single;
+    FlowTimer "Flow-Timer" "" single;
+    From "From" "f" single;
+    Geolocation "Geolocation" "" list;
+    HistoryInfo "History-Info" "" list;
+    Identity "Identity" "y" single;
+    InReplyTo "In-Reply-To" "" list;
+    Join "Join" "" single;
+    MaxBreadth "Max-Breadth" "" single;
+    MaxForwards "Max-Forwards" "" single;
+    MimeVersion "MIME-Version" "" single;
+    MinExpires "Min-Expires" "" single;
+    MinSe "Min-SE" "" single;
+    Organization "Organization" "" single;
+    PAssertedIdentity "P-Asserted-Identity" "" list;
+    PPreferredIdentity "P-Preferred-Identity" "" list;
+    Path "Path" "" list;
+    Priority "Priority" "" single;
+    Privacy "Privacy" "" single;
+    ProxyAuthenticate "Proxy-Authenticate" "" single;
+    ProxyAuthorization "Proxy-Authorization" "" single;
+    ProxyRequire "Proxy-Require" "" list;
+    RAck "RAck" "" single;
+    Reason "Reason" "" list;
+    RecordRoute "Record-Route" "" list;
+    ReferTo "Refer-To" "r" single;
+    ReferredBy "Referred-By" "b" single;
+    RejectContact "Reject-Contact" "j" list;
+    RemotePartyId "Remote-Party-ID" "" list;
+    Replaces "Replaces" "" single;
+    ReplyTo "Reply-To" "" single;
+    RequestDisposition "Request-Disposition" "d" list;
+    Require "Require" "" list;
+    RetryAfter "Retry-After" "" single;
+    Route "Route" "" list;
+    RSeq "RSeq" "" single;
+    Server "Server" "" single;
+    ServiceRoute "Service-Route" "" list;
+    SessionExpires "Session-Expires" "x" single;
+    SipEtag "SIP-ETag" "" single;
+    SipIfMatch "SIP-If-Match" "" single;
+    Subject "Subject" "s" single;
+    SubscriptionState "Subscription-State" "" single;
+    Supported "Supported" "k" list;
+    Timestamp "Timestamp" "" single;
+    To "To" "t" single;
+    Unsupported "Unsupported" "" list;
+    UserAgent "User-Agent" "" single;
+    UserToUser "User-to-User" "" list;
+    Via "Via" "v" list;
+    Warning "Warning" "" list;
+    WwwAuthenticate "WWW-Authenticate" "" single;
+}
+
+/// Slots of the lookup table: 9 bits.
+const SLOTS: usize = 512;
+/// Found by search so that no two known names share a slot; a test holds it so.
+const MULTIPLIER: u32 = 0x3e4f_fa85;
+const EMPTY: u8 = u8::MAX;
+
+/// Slot of a name by its length and its first, middle and last letter, without regard to case.
+const fn slot(len: usize, first: u8, middle: u8, last: u8) -> usize {
+    let key = (len as u32 & 0xff)
+        | ((first | 0x20) as u32) << 8
+        | ((middle | 0x20) as u32) << 16
+        | ((last | 0x20) as u32) << 24;
+    (key.wrapping_mul(MULTIPLIER) >> 23) as usize
+}
+
+const fn place(table: &mut [u8; SLOTS], name: &str, code: u8) {
+    let octets = name.as_bytes();
+    if let [first, .., last] = octets
+        && let (_, [middle, ..]) = octets.split_at(octets.len() / 2)
+    {
+        table[slot(octets.len(), *first, *middle, *last)] = code;
+    } else if let [only] = octets {
+        table[slot(1, *only, *only, *only)] = code;
+    }
+}
+
+#[allow(clippy::indexing_slicing, reason = "evaluated while compiling, where a bad index is a build error")]
+const TABLE: [u8; SLOTS] = {
+    let mut table = [EMPTY; SLOTS];
+    let mut i = 0;
+    while i < Header::ALL.len() {
+        let header = Header::ALL[i];
+        place(&mut table, header.as_str(), i as u8);
+        if let Some(form) = header.compact() {
+            place(&mut table, form, i as u8);
+        }
+        i += 1;
+    }
+    table
+};
+
+impl Header {
+    /// The known header of this name or compact form, in any case.
+    pub fn lookup(name: &[u8]) -> Option<Header> {
+        let (first, last) = (name.first()?, name.last()?);
+        let middle = name.get(name.len() / 2)?;
+        let header = Header::from_code(*TABLE.get(slot(name.len(), *first, *middle, *last))?)?;
+        let spelled = if name.len() == 1 { header.compact()? } else { header.as_str() };
+        spelled.as_bytes().eq_ignore_ascii_case(name).then_some(header)
+    }
+
+    /// The header of an index code.
+    pub(crate) fn from_code(code: u8) -> Option<Header> {
+        Header::ALL.get(usize::from(code)).copied()
+    }
+
+    /// The index code.
+    pub(crate) const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl std::fmt::Display for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_7_3_1_every_known_name_is_found_in_any_case() {
+        for header in Header::ALL {
+            let name = header.as_str();
+            for spelled in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
+                assert_eq!(Header::lookup(spelled.as_bytes()), Some(*header), "{spelled}");
+            }
+            assert_eq!(Header::from_code(header.code()), Some(*header));
+        }
+        assert_eq!(Header::lookup(b"X-Other"), None);
+        assert_eq!(Header::lookup(b"Contacts"), None);
+        assert_eq!(Header::lookup(b""), None);
+    }
+
+    #[test]
+    fn rfc3261_7_3_3_compact_forms_are_the_same_header() {
+        let mut forms = 0;
+        for header in Header::ALL {
+            if let Some(form) = header.compact() {
+                assert_eq!(Header::lookup(form.as_bytes()), Some(*header));
+                assert_eq!(Header::lookup(form.to_ascii_uppercase().as_bytes()), Some(*header));
+                forms += 1;
+            }
+        }
+        assert_eq!(forms, 19);
+        assert_eq!(Name::from("i"), Name::Known(Header::CallId));
+        assert_eq!(Name::from("X-Other"), Name::Other("X-Other"));
+    }
+}

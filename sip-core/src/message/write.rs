@@ -1,0 +1,55 @@
+//! Writing a message.
+
+use bytes::Bytes;
+
+use super::line::Span;
+use super::{Body, Message};
+
+impl Message {
+    /// Appends the message. Adjacent received lines are copied in one run.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.reserve(self.size_hint());
+        let mut run = self.start_line;
+        for line in &self.lines {
+            self.extend(&mut run, line.whole(), out);
+        }
+        // The blank line and a received body follow the last received line without a gap.
+        if let Body::Received(body) = &self.body
+            && !run.own
+            && run.start + run.len + 2 == body.start
+        {
+            run.len += 2 + body.len;
+            out.extend_from_slice(run.of(&self.buf));
+            return;
+        }
+        out.extend_from_slice(run.of(self.octets(run.own)));
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(self.body());
+    }
+
+    /// The message as octets of its own.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        Bytes::from(out)
+    }
+
+    /// An upper bound of the written size, in octets.
+    pub fn size_hint(&self) -> usize {
+        let body = match &self.body {
+            Body::Received(_) => 0,
+            Body::Own(octets) => octets.len(),
+        };
+        self.buf.len() + self.own.len() + body + 2
+    }
+
+    #[inline]
+    fn extend(&self, run: &mut Span, next: Span, out: &mut Vec<u8>) {
+        if run.own == next.own && run.start + run.len == next.start {
+            run.len += next.len;
+        } else {
+            out.extend_from_slice(run.of(self.octets(run.own)));
+            *run = next;
+        }
+    }
+}
