@@ -42,7 +42,7 @@ impl RecordRoute {
             let octets = Sha256::new().chain_update(purpose).chain_update(secret).finalize();
             octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>()
         };
-        let mut text = format!("salt {}\n", "0".repeat(32));
+        let mut text = format!("salt {}\n", "0".repeat(64));
         for key in ring.keys() {
             let secret = derive(b"c4 record-route\0", &key.secret);
             text.push_str(&format!("key {} {} {secret}\n", key.id & 0xff, key.from));
