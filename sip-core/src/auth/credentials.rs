@@ -252,7 +252,8 @@ mod tests {
 
     #[test]
     fn a_written_value_cannot_end_its_line() {
-        let credentials = DigestCredentials { username: "a\r\nX: y".into(), qop: Some("auth\r\n"), ..Default::default() };
+        let credentials =
+            DigestCredentials { username: "a\r\nX: y".into(), qop: Some("auth\r\n"), ..Default::default() };
         let mut out = Vec::new();
         credentials.write(&mut out);
         assert!(!out.contains(&b'\r') && !out.contains(&b'\n'));

@@ -298,7 +298,10 @@ fn lesson_8_cve_2021_41158_no_hash_for_a_stranger() {
     assert_eq!(answer(&stranger, challenges[0].as_bytes()), Err(NoAnswer::NoAccount));
     let other_realm = b"Digest realm=\"evil.example.com\", nonce=\"1\", algorithm=MD5";
     assert_eq!(answer(&asked(), other_realm), Err(NoAnswer::NoAccount));
-    assert_eq!(answer(&asked(), b"Digest realm=\"biloxi.example.com\", nonce=\"1\", algorithm=X"), Err(NoAnswer::Unsupported));
+    assert_eq!(
+        answer(&asked(), b"Digest realm=\"biloxi.example.com\", nonce=\"1\", algorithm=X"),
+        Err(NoAnswer::Unsupported)
+    );
     assert_eq!(answer(&asked(), b"Basic realm=\"biloxi.example.com\""), Err(NoAnswer::NoChallenge));
 }
 
