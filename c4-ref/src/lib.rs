@@ -8,6 +8,7 @@ pub mod config;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one room with clocks and sockets")]
 pub mod io;
 pub mod lb;
+pub mod machine;
 pub mod net;
 pub mod proxy;
 pub mod route;

@@ -105,7 +105,7 @@ pub enum Event<ConnectId> {
         key: Vec<u8>,
     },
     /// Append to the file of call detail records: a whole line with its line feed.
-    Cdr(Vec<u8>),
+    Cdr(String),
     /// Note the beginning, answer or end of a call in the spool beside that file.
     Spool(spool::Entry),
 }

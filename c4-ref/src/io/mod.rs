@@ -1,1 +1,32 @@
-//! The only sockets, clocks and tasks of the project.
+//! The only sockets, clocks, files and tasks of the project.
+//!
+//! The data plane is one thread per worker: an epoll loop ([`worker`]) over that worker's datagram sockets, listeners
+//! and connections, its [`Machine`](crate::machine::Machine) and a mailbox. Nothing on the way of a datagram crosses a
+//! thread unless the machine names another shard. The control plane (signals, admin socket) is a small tokio runtime
+//! on the main thread; stores and record files have a writer thread each.
+
+mod cdr;
+mod connection;
+mod connections;
+mod files;
+pub mod logs;
+mod mailbox;
+mod poller;
+
+mod server;
+mod sockets;
+mod stats;
+mod store;
+mod tls;
+mod udp;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use cdr::{CdrFile, CdrWriter};
+pub use files::{key_file, raise_file_limit, random, unix_millis};
+pub use server::{Handle, Options, Outputs, Server, Tap, Timeouts};
+pub use sockets::{BindError, Sockets};
+pub use store::{Store, StoreError, StoreWriter};
+pub use tls::{Tls, TlsError};

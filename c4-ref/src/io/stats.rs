@@ -1,0 +1,88 @@
+//! What a worker counts about its sockets.
+
+use serde_json::{Value, json};
+
+use super::connection::Closed;
+
+/// Counters of one worker; plain numbers, read by its own thread.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Stats {
+    /// Datagrams received.
+    pub(super) udp_rx: u64,
+    /// Datagrams sent.
+    pub(super) udp_tx: u64,
+    /// Datagrams that the kernel did not take.
+    pub(super) udp_tx_failed: u64,
+    /// Messages received on streams.
+    pub(super) stream_rx: u64,
+    /// Messages handed to streams.
+    pub(super) stream_tx: u64,
+    /// Transmits whose connection is gone.
+    pub(super) stream_tx_failed: u64,
+    /// Empty, CRLF or zero datagrams, pings and pongs.
+    pub(super) keepalives: u64,
+    /// Datagrams that are no SIP message within the limits.
+    pub(super) unparsed: u64,
+    /// Connections taken from listeners.
+    pub(super) accepted: u64,
+    /// Connections made.
+    pub(super) connected: u64,
+    /// Connects that failed.
+    pub(super) connect_failed: u64,
+    /// Connections refused because the table is full.
+    pub(super) refused: u64,
+    /// Messages and transmits for another worker whose mailbox was full.
+    pub(super) overflow: u64,
+    /// Connections closed, by reason.
+    pub(super) closed: [u64; 8],
+}
+
+/// Names of the reasons, in the order of [`index`].
+const REASONS: [&str; 8] = ["peer", "error", "tls", "framing", "slow", "idle", "full", "us"];
+
+fn index(why: Closed) -> usize {
+    match why {
+        Closed::Peer => 0,
+        Closed::Error(_) => 1,
+        Closed::Tls => 2,
+        Closed::Framing => 3,
+        Closed::Slow => 4,
+        Closed::Idle => 5,
+        Closed::Full => 6,
+        Closed::Us => 7,
+    }
+}
+
+impl Stats {
+    pub(super) fn closed(&mut self, why: Closed) {
+        if let Some(count) = self.closed.get_mut(index(why)) {
+            *count += 1;
+        }
+    }
+
+    /// As part of the answer to `stats`.
+    pub(super) fn to_value(&self, connections: usize) -> Value {
+        let mut value = json!({
+            "connections": connections,
+            "io_udp_rx": self.udp_rx,
+            "io_udp_tx": self.udp_tx,
+            "io_udp_tx_failed": self.udp_tx_failed,
+            "io_stream_rx": self.stream_rx,
+            "io_stream_tx": self.stream_tx,
+            "io_stream_tx_failed": self.stream_tx_failed,
+            "io_keepalives": self.keepalives,
+            "io_unparsed": self.unparsed,
+            "io_accepted": self.accepted,
+            "io_connected": self.connected,
+            "io_connect_failed": self.connect_failed,
+            "io_refused": self.refused,
+            "io_overflow": self.overflow,
+        });
+        if let Value::Object(map) = &mut value {
+            for (name, count) in REASONS.iter().zip(self.closed) {
+                map.insert(format!("io_closed_{name}"), count.into());
+            }
+        }
+        value
+    }
+}
