@@ -1,0 +1,82 @@
+//! By what a request finds its server transaction (RFC 3261 §17.2.3).
+
+use super::keyed::Keys;
+use crate::header::{Header, TypedHeader, Via};
+use crate::message::Request;
+use crate::method::Method;
+
+/// The keyed hash of what identifies a server transaction: half to find it, half to verify it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) find: u64,
+    pub(super) verify: u64,
+}
+
+/// Makes keys; the buffer is used again and again.
+#[derive(Clone, Debug)]
+pub(super) struct Matcher {
+    keys: Keys,
+    scratch: Vec<u8>,
+}
+
+impl Matcher {
+    pub(super) fn new(keys: Keys) -> Matcher {
+        Matcher { keys, scratch: Vec::with_capacity(256) }
+    }
+
+    /// The key of the transaction that a request with this method and otherwise these headers belongs to.
+    ///
+    /// With the magic cookie that is the branch, sent-by and the method. Without it (RFC 2543) it is Request-URI, From
+    /// tag, Call-ID, CSeq number and topmost Via; the To tag of an ACK is compared by the caller.
+    pub(super) fn key(&mut self, request: &Request, method: &Method) -> Key {
+        let via = request.via();
+        self.scratch.clear();
+        if via.has_magic_cookie() {
+            self.part(via.branch().unwrap_or_default().as_bytes());
+            // Host names are compared without regard to case.
+            self.part(via.host.as_bytes());
+            let end = self.scratch.len();
+            if let Some(host) = self.scratch.get_mut(end.saturating_sub(via.host.len() + 1)..) {
+                host.make_ascii_lowercase();
+            }
+            self.scratch.extend_from_slice(&via.port.unwrap_or(0).to_be_bytes());
+        } else {
+            self.part(b"2543");
+            self.part(request.uri().as_bytes());
+            self.part(request.from_tag().unwrap_or_default().as_bytes());
+            self.part(request.call_id().as_bytes());
+            self.scratch.extend_from_slice(&request.cseq().seq.to_be_bytes());
+            via.write(&mut self.scratch);
+            self.scratch.push(0);
+        }
+        self.scratch.extend_from_slice(method.as_str().as_bytes());
+        self.hash()
+    }
+
+    /// What a request without a To tag has in common with those that reach us by other paths (RFC 3261 §8.2.2.2).
+    pub(super) fn merge_key(&mut self, request: &Request) -> Option<u64> {
+        if request.to_tag().is_some() {
+            return None;
+        }
+        self.scratch.clear();
+        self.part(request.header(Header::CSeq).unwrap_or_default());
+        self.part(request.from_tag().unwrap_or_default().as_bytes());
+        self.part(request.call_id().as_bytes());
+        Some(self.hash().find)
+    }
+
+    fn part(&mut self, octets: &[u8]) {
+        self.scratch.extend_from_slice(octets);
+        self.scratch.push(0);
+    }
+
+    fn hash(&self) -> Key {
+        let [find, verify] = self.keys.identity(&self.scratch);
+        Key { find, verify }
+    }
+}
+
+/// Whether a branch is one of RFC 3261; else the To tag of an ACK counts as well.
+pub(super) fn is_rfc3261(via: &Via<'_>) -> bool {
+    via.has_magic_cookie()
+}
