@@ -1,5 +1,7 @@
 //! Reading a message.
 
+use bytes::Bytes;
+
 use super::line::Line;
 use super::start::Start;
 use super::{Body, Message};
@@ -101,6 +103,11 @@ impl Message {
             Body::Received(span) => span.of(&self.buf),
             Body::Own(octets) => octets,
         }
+    }
+
+    /// The octets as received, whatever was edited since; None in a message of our own.
+    pub(crate) fn received(&self) -> Option<&Bytes> {
+        (!self.buf.is_empty()).then_some(&self.buf)
     }
 
     /// The first value of a known header.

@@ -4,16 +4,14 @@
 //! by reading the branch back, without a table; nobody who has not seen the request can make one that is accepted.
 
 use super::keyed::Keys;
-
-/// What a branch begins with when it is unique across all of its sender's transactions (RFC 3261 §8.1.1.7).
-pub const MAGIC_COOKIE: &str = "z9hG4bK";
+use crate::header::MAGIC_COOKIE;
 
 /// Octets of a branch of ours.
 pub(super) const LENGTH: usize = 7 + 4 + 16 + 16;
 
 /// Appends the branch of a transaction.
-pub(super) fn write(keys: &Keys, shard: u16, raw: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(MAGIC_COOKIE.as_bytes());
+pub(super) fn write(keys: &Keys, shard: u16, raw: u64, out: &mut String) {
+    out.push_str(MAGIC_COOKIE);
     hex(u64::from(shard), 4, out);
     hex(raw, 16, out);
     hex(keys.branch_mac(raw ^ u64::from(shard).rotate_right(16)), 16, out);
@@ -45,10 +43,10 @@ pub fn shard_of_branch(branch: &str) -> Option<u16> {
 }
 
 /// Appends `digits` lower-case hexadecimal digits.
-pub(super) fn hex(value: u64, digits: u32, out: &mut Vec<u8>) {
+pub(super) fn hex(value: u64, digits: u32, out: &mut String) {
     for n in (0..digits).rev() {
         let digit = (value >> (4 * n)) as u8 & 15;
-        out.push(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
+        out.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
     }
 }
 
@@ -70,9 +68,9 @@ mod tests {
     use super::*;
 
     fn branch(shard: u16, raw: u64) -> String {
-        let mut out = Vec::new();
+        let mut out = String::new();
         write(&Keys::new(&[3; 32]), shard, raw, &mut out);
-        String::from_utf8(out).unwrap()
+        out
     }
 
     #[test]

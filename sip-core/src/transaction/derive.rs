@@ -1,6 +1,5 @@
 //! Messages that the layer makes itself out of another: ACK, CANCEL, 100, and the answers to a CANCEL.
 
-use super::via;
 use crate::flow::Flow;
 use crate::header::Header;
 use crate::limits::Limits;
@@ -25,33 +24,22 @@ pub(super) fn cancel(invite: &Bytes, reason: Option<&str>) -> Option<Bytes> {
 /// A 100 for a request as received (RFC 3261 §8.2.6.1): no tag is added, Timestamp is copied.
 pub(super) fn trying(request: &Bytes, flow: &Flow, server: Option<&str>) -> Option<Bytes> {
     let mut request = reread(request)?;
-    // The flow to answer over knows the source's address; its port is the source's where the Via asks for it.
-    restamp(&mut request, flow);
-    answer(&request, StatusCode::TRYING, None, server)
-}
-
-/// Puts `received` and `rport` into the topmost Via.
-pub(super) fn restamp(request: &mut Request, flow: &Flow) {
-    if let Some(via) = via::stamp(&request.via(), flow.remote) {
-        request.stamp_via(&via);
-    }
+    // The flow to answer over has the source's address, and its port where the Via asks for that.
+    request.set_received(flow.remote);
+    Some(answer(&request, StatusCode::TRYING, None, server))
 }
 
 /// A response of the layer's own.
-pub(super) fn answer(request: &Request, status: StatusCode, tag: Option<&str>, server: Option<&str>) -> Option<Bytes> {
+pub(super) fn answer(request: &Request, status: StatusCode, tag: Option<&str>, server: Option<&str>) -> Bytes {
     let mut response = request.response(status);
+    // A tag of ours is a token, and a Server value that is none is left out.
     if let Some(tag) = tag {
-        response = response.to_tag(tag);
-    }
-    if status == StatusCode::TRYING
-        && let Some(timestamp) = request.header_str(Header::Timestamp)
-    {
-        response = response.header(Header::Timestamp, timestamp);
+        _ = response.set_to_tag(tag);
     }
     if let Some(server) = server {
-        response = response.header(Header::Server, server);
+        _ = response.set(Header::Server, server);
     }
-    Some(response.build().ok()?.to_bytes())
+    response.to_bytes()
 }
 
 /// The To tag of a response that was sent.

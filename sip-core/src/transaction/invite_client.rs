@@ -97,7 +97,7 @@ impl InviteClient {
         }
     }
 
-    pub(super) fn on_cancel_response(&mut self, cx: &mut Cx<'_>, class: u16) {
+    pub(super) fn on_cancel_response(&mut self, cx: &mut Cx<'_>, class: u8) {
         if let Cancel::Sent(fsm) = &mut self.cancel {
             // 200, 481 or whatever: what counts is the final response to the INVITE.
             fsm.on_response(cx, class);
@@ -166,6 +166,11 @@ impl InviteClient {
     /// Whether it has its final response, or ended otherwise.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.state, State::Completed | State::Accepted | State::Terminated)
+    }
+
+    /// Whether it has a provisional response.
+    pub(super) fn is_proceeding(&self) -> bool {
+        self.state == State::Proceeding
     }
 
     pub(super) fn is_over(&self) -> bool {

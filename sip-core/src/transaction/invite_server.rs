@@ -7,6 +7,7 @@ use super::output::{Cx, Verdict};
 use super::reply::Reply;
 use super::timer::Timer;
 use crate::flow::Flow;
+use crate::status::StatusCode;
 use bytes::Bytes;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,8 +71,8 @@ impl InviteServer {
         }
     }
 
-    pub(super) fn respond(&mut self, cx: &mut Cx<'_>, status: u16, payload: Bytes) -> Result<(), Gone> {
-        match (self.state, status / 100) {
+    pub(super) fn respond(&mut self, cx: &mut Cx<'_>, status: StatusCode, payload: Bytes) -> Result<(), Gone> {
+        match (self.state, status.class()) {
             (State::Fresh | State::Proceeding, 1) => {
                 self.state = State::Proceeding;
                 self.payload = payload;
@@ -95,7 +96,7 @@ impl InviteServer {
         }
         cx.timers.stop(Timer::Extra);
         cx.out.stats.rpl_sent += 1;
-        cx.out.stats.completed(status / 100);
+        cx.out.stats.completed(status.class());
         self.reply.send(cx, &self.payload);
         self.forget();
         Ok(())

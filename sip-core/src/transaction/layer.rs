@@ -41,7 +41,8 @@ use std::time::{Duration, Instant};
 /// let flow = Flow::udp("192.0.2.9:5060".parse().unwrap(), "192.0.2.1:40000".parse().unwrap());
 /// layer.handle_input(now, Input { flow, message }).unwrap();
 /// let Some(Event::Request { id, request, .. }) = layer.poll_event() else { panic!("a request") };
-/// let response = request.response(StatusCode::OK).to_tag("2").build().unwrap();
+/// let mut response = request.response(StatusCode::OK);
+/// response.set_to_tag("2").unwrap();
 /// layer.respond(now, id, response).unwrap();
 /// let transmit = layer.poll_transmit().unwrap();
 /// assert_eq!(transmit.flow.remote.port(), 40000);
@@ -234,6 +235,7 @@ impl Layer {
             self.latest = now;
             let elapsed = now.saturating_duration_since(self.start);
             self.table.now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+            self.table.from = self.table.now + u64::from(!elapsed.subsec_nanos().is_multiple_of(1_000_000));
         }
     }
 }

@@ -28,8 +28,7 @@ impl Matcher {
     ///
     /// With the magic cookie that is the branch, sent-by and the method. Without it (RFC 2543) it is Request-URI, From
     /// tag, Call-ID, CSeq number and topmost Via; the To tag of an ACK is compared by the caller.
-    pub(super) fn key(&mut self, request: &Request, method: &Method) -> Key {
-        let via = request.via();
+    pub(super) fn key(&mut self, request: &Request, via: &Via<'_>, method: &Method) -> Key {
         self.scratch.clear();
         if via.has_magic_cookie() {
             self.part(via.branch().unwrap_or_default().as_bytes());
@@ -74,9 +73,4 @@ impl Matcher {
         let [find, verify] = self.keys.identity(&self.scratch);
         Key { find, verify }
     }
-}
-
-/// Whether a branch is one of RFC 3261; else the To tag of an ACK counts as well.
-pub(super) fn is_rfc3261(via: &Via<'_>) -> bool {
-    via.has_magic_cookie()
 }

@@ -50,7 +50,7 @@ impl NonInviteClient {
         }
     }
 
-    pub(super) fn on_response(&mut self, cx: &mut Cx<'_>, class: u16) -> Verdict {
+    pub(super) fn on_response(&mut self, cx: &mut Cx<'_>, class: u8) -> Verdict {
         match self.state {
             State::Trying | State::Proceeding if class == 1 => {
                 // Timer E goes on, from its next firing at T2.
@@ -107,6 +107,11 @@ impl NonInviteClient {
     /// Whether it has its final response, or ended otherwise.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.state, State::Completed | State::Terminated)
+    }
+
+    /// Whether it has a provisional response.
+    pub(super) fn is_proceeding(&self) -> bool {
+        self.state == State::Proceeding
     }
 
     pub(super) fn is_over(&self) -> bool {

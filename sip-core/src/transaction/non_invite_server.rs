@@ -6,10 +6,8 @@ use super::output::Cx;
 use super::reply::Reply;
 use super::timer::Timer;
 use crate::flow::Flow;
+use crate::status::StatusCode;
 use bytes::Bytes;
-
-const TRYING: u16 = 100;
-const REQUEST_TIMEOUT: u16 = 408;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
@@ -45,26 +43,26 @@ impl NonInviteServer {
         }
     }
 
-    pub(super) fn respond(&mut self, cx: &mut Cx<'_>, status: u16, payload: Bytes) -> Result<(), Gone> {
+    pub(super) fn respond(&mut self, cx: &mut Cx<'_>, status: StatusCode, payload: Bytes) -> Result<(), Gone> {
         if self.is_waiting() {
             return Err(Gone);
         }
-        if status < 200 {
+        if status.is_provisional() {
             // Over UDP the 100 comes when Timer E has reached T2, and other provisional responses never (RFC 4320 §4.1).
-            if status == TRYING && self.reply.is_reliable() {
+            if status == StatusCode::TRYING && self.reply.is_reliable() {
                 self.provisional(cx, payload);
             }
             return Ok(());
         }
         cx.timers.stop(Timer::Extra);
         self.state = State::Completed;
-        if status == REQUEST_TIMEOUT {
+        if status == StatusCode::REQUEST_TIMEOUT {
             // The client has timed out as well; nobody waits for it (RFC 4320 §4.2).
             self.payload = Bytes::new();
         } else {
             self.payload = payload;
             cx.out.stats.rpl_sent += 1;
-            cx.out.stats.completed(status / 100);
+            cx.out.stats.completed(status.class());
             self.reply.send(cx, &self.payload);
         }
         cx.arm(Timer::Limit, cx.ticks.j);

@@ -49,7 +49,7 @@ fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
 pub(super) struct Cx<'a> {
     /// The name of the transaction.
     pub(super) raw: u64,
-    /// The present, in ticks.
+    /// The present in ticks, rounded up, so that no timer is short.
     pub(super) now: u64,
     pub(super) timers: &'a mut TimerTable,
     pub(super) ticks: &'a Ticks,

@@ -56,7 +56,7 @@ pub struct Stats {
 
 impl Stats {
     /// Counts a final response sent.
-    pub(super) fn completed(&mut self, class: u16) {
+    pub(super) fn completed(&mut self, class: u8) {
         let counter = match class {
             2 => &mut self.completed_2xx,
             3 => &mut self.completed_3xx,

@@ -24,8 +24,10 @@ pub(super) struct Table {
     merges: HashMap<u64, u32, Ready>,
     /// The first of those that share a connection.
     connections: HashMap<u64, u32, Ready>,
-    /// The present, in ticks.
+    /// The present in ticks, rounded down: what is due.
     pub(super) now: u64,
+    /// The present in ticks, rounded up: what timers are set from.
+    pub(super) from: u64,
     pub(super) ticks: Ticks,
     pub(super) out: Output,
     pub(super) clients: usize,
@@ -43,6 +45,7 @@ impl Table {
             merges: HashMap::with_hasher(Ready),
             connections: HashMap::with_hasher(Ready),
             now: 0,
+            from: 0,
             ticks,
             out: Output::default(),
             clients: 0,
@@ -112,8 +115,7 @@ impl Table {
     /// Runs a state machine, then puts the table right. None: the transaction is gone.
     pub(super) fn with<R>(&mut self, raw: u64, run: impl FnOnce(&mut Fsm, &mut Cx<'_>) -> R) -> Option<R> {
         let tenant = self.slab.get_mut(raw)?.tenant.as_mut()?;
-        let mut cx =
-            Cx { raw, now: self.now, timers: &mut tenant.timers, ticks: &self.ticks, out: &mut self.out };
+        let mut cx = Cx { raw, now: self.from, timers: &mut tenant.timers, ticks: &self.ticks, out: &mut self.out };
         let result = run(&mut tenant.fsm, &mut cx);
         self.settle(raw);
         Some(result)

@@ -6,7 +6,7 @@ use super::matching::Key;
 use super::non_invite_client::NonInviteClient;
 use super::non_invite_server::NonInviteServer;
 use super::timer::TimerTable;
-use crate::flow::Flow;
+use crate::flow::{Flow, Target};
 use crate::method::Method;
 use bytes::Bytes;
 
@@ -72,8 +72,8 @@ pub(super) enum Side {
         connecting: u32,
         /// Sent to a flow, not to a target: without the flow there is no answer.
         bound: bool,
-        /// Goes by UDP when no connection can be made (RFC 3261 §18.1.1).
-        datagram: bool,
+        /// Goes there by UDP when no connection can be made (RFC 3261 §18.1.1).
+        datagram: Option<Box<Target>>,
     },
     Server {
         key: Key,

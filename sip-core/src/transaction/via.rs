@@ -1,4 +1,4 @@
-//! The topmost Via: ours in requests that leave, `received` and `rport` in requests that come in.
+//! The topmost Via: ours in requests that leave, and the way back out of that of requests that come in.
 
 use crate::flow::{Flow, Transport};
 use crate::header::Via;
@@ -72,42 +72,6 @@ pub(super) fn unspecified(remote: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The Via with `received` where sent-by is not the source (RFC 3261 §18.2.1) and `rport` filled in where it is asked
-/// for, then `received` always (RFC 3581 §4). None: nothing to change. What the sender wrote there itself is dropped.
-pub(super) fn stamp(via: &Via<'_>, source: SocketAddr) -> Option<String> {
-    let rport = via.params.has("rport");
-    let source_ip = source.ip().to_canonical();
-    if !rport && !via.params.has("received") && via.host_ip().map(|ip| ip.to_canonical()) == Some(source_ip) {
-        return None;
-    }
-    let mut out = String::with_capacity(160);
-    out.push_str("SIP/2.0/");
-    out.push_str(via.transport);
-    out.push(' ');
-    out.push_str(via.host);
-    if let Some(port) = via.port {
-        drop(write!(out, ":{port}"));
-    }
-    for (name, value) in via.params.iter() {
-        if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
-            continue;
-        }
-        out.push(';');
-        out.push_str(name);
-        if let Some(value) = value {
-            out.push('=');
-            out.push_str(value);
-        }
-    }
-    if rport || via.host_ip().map(|ip| ip.to_canonical()) != Some(source_ip) {
-        drop(write!(out, ";received={source_ip}"));
-    }
-    if rport {
-        drop(write!(out, ";rport={}", source.port()));
-    }
-    Some(out)
-}
-
 /// Where responses go (RFC 3261 §18.2.2, RFC 3581 §4): over UDP to the source's address, at its port if `rport` is
 /// there and at that of sent-by else; over streams back on the connection. Also the port for a new connection.
 /// `maddr` is not followed: it would let a stranger aim our answers.
@@ -124,34 +88,6 @@ pub(super) fn way_back(via: &Via<'_>, flow: &Flow) -> (Flow, u16) {
 mod tests {
     use super::*;
     use crate::header::TypedHeader;
-
-    fn stamped(via: &str, source: &str) -> Option<String> {
-        stamp(&Via::parse(via.as_bytes()).unwrap(), source.parse().unwrap())
-    }
-
-    #[test]
-    fn rfc3261_18_2_1_received_is_added_where_sent_by_is_not_the_source() {
-        assert_eq!(stamped("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa", "192.0.2.1:5060"), None);
-        let named = stamped("SIP/2.0/UDP a.example:5060;branch=z9hG4bKa", "192.0.2.1:5060");
-        assert_eq!(named.as_deref(), Some("SIP/2.0/UDP a.example:5060;branch=z9hG4bKa;received=192.0.2.1"));
-        let nat = stamped("SIP/2.0/TCP 10.0.0.1;branch=z9hG4bKa;x", "[2001:db8::1]:7");
-        assert_eq!(nat.as_deref(), Some("SIP/2.0/TCP 10.0.0.1;branch=z9hG4bKa;x;received=2001:db8::1"));
-        assert_eq!(stamped("SIP/2.0/UDP [2001:db8::1];branch=z9hG4bKa", "[2001:db8::1]:7"), None);
-    }
-
-    #[test]
-    fn rfc3581_4_rport_is_filled_in_and_received_with_it() {
-        let via = stamped("SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bKa", "192.0.2.1:9");
-        assert_eq!(via.as_deref(), Some("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa;received=192.0.2.1;rport=9"));
-    }
-
-    #[test]
-    fn what_the_sender_claims_to_be_received_from_is_dropped() {
-        let via = stamped("SIP/2.0/UDP 192.0.2.1;received=198.51.100.9;rport=1;branch=z9hG4bKa", "192.0.2.1:9");
-        assert_eq!(via.as_deref(), Some("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa;received=192.0.2.1;rport=9"));
-        let via = stamped("SIP/2.0/UDP 192.0.2.1;received=198.51.100.9;branch=z9hG4bKa", "192.0.2.1:9");
-        assert_eq!(via.as_deref(), Some("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa"));
-    }
 
     #[test]
     fn rfc3261_18_2_2_responses_go_to_the_source_at_the_port_of_sent_by() {
