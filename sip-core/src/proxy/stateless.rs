@@ -1,5 +1,7 @@
 //! Stateless forwarding (RFC 3261 §16.11): what each step needs, for an element that keeps nothing.
 
+use std::net::IpAddr;
+
 use super::hash::{HashKey, Hex};
 use super::local::Locals;
 use super::loop_detection::LoopHash;
@@ -18,8 +20,13 @@ const MARK: &str = "sl";
 /// the Via of their INVITE, for its CANCEL and its ACK to a failure (RFC 3261 §16.11). Ends with the loop hash.
 ///
 /// The branch received decides if it has the cookie of RFC 3261; else what RFC 2543 tells transactions apart by.
-pub fn branch(key: HashKey, request: &Request, loop_hash: LoopHash) -> String {
+/// `source`, where the request came from, is part of it: nobody elsewhere gets the branch by copying the Via.
+pub fn branch(key: HashKey, source: IpAddr, request: &Request, loop_hash: LoopHash) -> String {
     let mut hash = key.hasher();
+    match source {
+        IpAddr::V4(address) => hash.part(&address.octets()),
+        IpAddr::V6(address) => hash.part(&address.octets()),
+    }
     let via = request.via();
     if let Some(via) = via.filter(Via::has_magic_cookie) {
         hash.part(via.host.as_bytes());
@@ -114,12 +121,16 @@ mod tests {
         HashKey::from_seed(&[1; 32], b"branch")
     }
 
+    fn source(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
     fn of(method: &str, via: &str, to: &str) -> String {
         let r = request(&format!(
             "{method} sip:b@192.0.2.5 SIP/2.0\nVia: SIP/2.0/UDP {via}\nFrom: <sip:a@x>;tag=1\nTo: <sip:b@x>{to}\nCall-ID: 1\nCSeq: 7 {method}\nContent-Length: 0\n\n"
         ));
         let hash = LoopHash::of(key(), &r);
-        branch(key(), &r, hash).split('.').next().unwrap().to_owned()
+        branch(key(), source(1), &r, hash)
     }
 
     #[test]
@@ -145,7 +156,7 @@ mod tests {
         let mut r = request(
             "OPTIONS sip:b@192.0.2.5 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\nMax-Forwards: 2\nFrom: <sip:a@x>;tag=1\nTo: <sip:b@x>\nCall-ID: 1\nCSeq: 7 OPTIONS\nContent-Length: 0\n\n",
         );
-        let branch = branch(key(), &r, LoopHash::of(key(), &r));
+        let branch = branch(key(), source(1), &r, LoopHash::of(key(), &r));
         assert!(is_stateless_branch(&branch));
         forward_request(&mut r, "SIP/2.0/UDP 192.0.2.9:5060", &branch).unwrap();
         assert_eq!((r.max_forwards(), r.branch()), (Some(1), Some(branch.as_str())));
