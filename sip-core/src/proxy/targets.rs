@@ -118,10 +118,6 @@ impl Queue {
         self.waiting.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
     /// Takes targets in, each behind those of its own preference.
     pub(super) fn add(&mut self, branches: Vec<Branch>) {
         for branch in branches {

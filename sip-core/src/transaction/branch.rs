@@ -23,7 +23,7 @@ pub(super) fn read(keys: &Keys, shard: u16, branch: &str) -> Option<u64> {
         return None;
     }
     let raw = unhex(branch.get(11..27)?)?;
-    let mac = unhex(branch.get(27..)?)?;
+    let mac = unhex(branch.get(27..LENGTH)?)?;
     (mac == keys.branch_mac(raw ^ u64::from(shard).rotate_right(16))).then_some(raw)
 }
 
@@ -36,10 +36,16 @@ pub(super) fn read(keys: &Keys, shard: u16, branch: &str) -> Option<u64> {
 /// assert_eq!(c4_sip_core::transaction::shard_of_branch("z9hG4bK000300000000020000050123456789abcdef"), Some(3));
 /// ```
 pub fn shard_of_branch(branch: &str) -> Option<u16> {
-    if branch.len() != LENGTH || !branch.starts_with(MAGIC_COOKIE) {
+    mark(branch)?;
+    if !branch.starts_with(MAGIC_COOKIE) {
         return None;
     }
     u16::try_from(unhex(branch.get(7..11)?)?).ok()
+}
+
+/// What its user put at the end of a branch of ours, from the dot on; empty when nothing. None: it is not of the shape.
+pub(super) fn mark(branch: &str) -> Option<&str> {
+    branch.get(LENGTH..).filter(|mark| mark.is_empty() || mark.starts_with('.'))
 }
 
 /// Appends `digits` lower-case hexadecimal digits.
@@ -82,6 +88,13 @@ mod tests {
     }
 
     #[test]
+    fn rfc5393_4_2_1_a_branch_with_a_mark_behind_it_is_still_ours() {
+        let text = branch(9, 0x1234_5678) + ".0123456789abcdef";
+        assert_eq!(read(&Keys::new(&[3; 32]), 9, &text), Some(0x1234_5678));
+        assert_eq!((shard_of_branch(&text), mark(&text)), (Some(9), Some(".0123456789abcdef")));
+    }
+
+    #[test]
     fn a_branch_of_another_key_shard_or_a_changed_one_is_not_ours() {
         let keys = Keys::new(&[3; 32]);
         let text = branch(9, 0x1234_5678);
@@ -92,6 +105,7 @@ mod tests {
             other[n] = if other[n] == b'0' { b'1' } else { b'0' };
             assert_eq!(read(&keys, 9, std::str::from_utf8(&other).unwrap()), None);
         }
+        assert_eq!(read(&keys, 9, &format!("{text}0")), None);
         assert_eq!(shard_of_branch("z9hG4bK-someone-elses-branch-of-forty-three"), None);
         assert_eq!(shard_of_branch("z9hG4bK\u{e9}000000000000000000000000000000000000"), None);
     }

@@ -12,6 +12,7 @@ use super::tenant::{Fsm, Side, Tenant};
 use super::timer::Timer;
 use super::via;
 use crate::flow::{Destination, Flow, Target, Transport};
+use crate::header::{Header, Via};
 use crate::limits::Limits;
 use crate::message::{Checked, Message, Request, Response};
 use crate::method::Method;
@@ -33,12 +34,27 @@ impl Layer {
         request: Request,
         to: impl Into<Destination>,
     ) -> Result<ClientId, Busy> {
+        self.request_marked(now, request, to, "")
+    }
+
+    /// The same, with something of the user's own at the end of the branch: a proxy's loop hash (RFC 5393 §4.2.1), as a
+    /// dot and token characters.
+    ///
+    /// # Errors
+    /// [`Busy`] when a bound is reached.
+    pub fn request_marked(
+        &mut self,
+        now: std::time::Instant,
+        request: Request,
+        to: impl Into<Destination>,
+        mark: &str,
+    ) -> Result<ClientId, Busy> {
         self.advance(now);
         let mut to = to.into();
         self.admit(&to, request.size_hint())?;
         let raw = self.table.reserve(Kind::Client).ok_or(Busy)?;
         let method = request.method().clone();
-        let mut payload = self.with_via(request, raw, &to);
+        let mut payload = self.with_via(request, raw, &to, mark);
         let mut datagram = None;
         if let (MtuRule::TcpAbove(most), Destination::Target(target)) = (self.mtu, &to)
             && target.transport == Transport::Udp
@@ -95,7 +111,7 @@ impl Layer {
             Checked::Request(request) => {
                 let method = request.method().clone();
                 self.table.out.stats.req_sent += 1;
-                (self.with_via(request, raw, &to), method)
+                (self.with_via(request, raw, &to, ""), method)
             }
             Checked::Response(response) => {
                 let status = response.status();
@@ -174,14 +190,14 @@ impl Layer {
     }
 
     /// The request's octets with our Via on top.
-    fn with_via(&self, mut request: Request, raw: u64, to: &Destination) -> Bytes {
+    fn with_via(&self, mut request: Request, raw: u64, to: &Destination, mark: &str) -> Bytes {
         // Our own Via is well-formed as long as sent-by is.
-        _ = request.push_via(&self.via(raw, to));
+        _ = request.push_via(&self.via(raw, to, mark));
         request.complete_length();
         request.to_bytes()
     }
 
-    fn via(&self, raw: u64, to: &Destination) -> String {
+    fn via(&self, raw: u64, to: &Destination, mark: &str) -> String {
         let local = match to {
             Destination::Flow(flow) => Some(flow.local),
             Destination::Target(target) => target.local,
@@ -189,6 +205,7 @@ impl Layer {
         let mut out = String::with_capacity(VIA);
         self.sent_by.write(to.transport(), local, to.remote(), &mut out);
         branch::write(&self.keys, self.shard, raw, &mut out);
+        out.push_str(mark);
         out
     }
 
@@ -196,7 +213,8 @@ impl Layer {
     fn change_via(&self, payload: &Bytes, raw: u64, to: &Destination) -> Option<Bytes> {
         let limits = Limits { max_message: usize::MAX, ..Limits::default() };
         let mut message = Message::parse(payload.clone(), &limits).ok()?;
-        message.replace_front_value(crate::header::Header::Via, self.via(raw, to)).ok()?;
+        let mark = message.typed::<Via<'_>>()?.ok()?.branch().and_then(branch::mark)?.to_owned();
+        message.replace_front_value(Header::Via, self.via(raw, to, &mark)).ok()?;
         Some(message.to_bytes())
     }
 

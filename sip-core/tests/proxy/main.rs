@@ -1,0 +1,12 @@
+//! The proxy core over the transaction layer, rule by rule, on a virtual clock.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests outside of #[test] functions"
+)]
+
+mod harness;
+
+mod forwarding;
