@@ -4,13 +4,13 @@ use std::hash::{BuildHasher, Hasher};
 
 /// Keys drawn from the seed, one for each use.
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     branch: [u64; 2],
     index: [u64; 2],
 }
 
 impl Keys {
-    pub(super) fn new(seed: &[u8; 32]) -> Keys {
+    pub(crate) fn new(seed: &[u8; 32]) -> Keys {
         let word = |n: usize| {
             let mut octets = [0; 8];
             for (to, from) in octets.iter_mut().zip(seed.iter().skip(n * 8)) {
@@ -22,7 +22,7 @@ impl Keys {
     }
 
     /// Authenticates a branch: SipHash-2-4 of its number.
-    pub(super) fn branch_mac(&self, raw: u64) -> u64 {
+    pub(crate) fn branch_mac(&self, raw: u64) -> u64 {
         let mut state = State::new(self.branch, 0);
         state.absorb::<2>(raw);
         state.absorb::<2>(8 << 56);
@@ -30,7 +30,7 @@ impl Keys {
     }
 
     /// A tag for responses that the layer makes itself, fixed for a transaction.
-    pub(super) fn tag(&self, raw: u64) -> u64 {
+    pub(crate) fn tag(&self, raw: u64) -> u64 {
         let mut state = State::new(self.branch, 0);
         state.absorb::<2>(raw);
         state.absorb::<2>((8 << 56) | 0x7a67);
@@ -38,7 +38,7 @@ impl Keys {
     }
 
     /// The 128-bit identity of some octets: SipHash-1-3-128.
-    pub(super) fn identity(&self, octets: &[u8]) -> [u64; 2] {
+    pub(crate) fn identity(&self, octets: &[u8]) -> [u64; 2] {
         let mut state = State::new(self.index, 0xee);
         let mut chunks = octets.chunks_exact(8);
         for chunk in &mut chunks {
@@ -106,7 +106,7 @@ impl State {
 
 /// For tables whose keys are keyed hashes already, or numbers of our own.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ready;
+pub(crate) struct Ready;
 
 impl BuildHasher for Ready {
     type Hasher = ReadyHasher;
@@ -117,7 +117,7 @@ impl BuildHasher for Ready {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ReadyHasher(u64);
+pub(crate) struct ReadyHasher(u64);
 
 impl Hasher for ReadyHasher {
     fn finish(&self) -> u64 {

@@ -12,7 +12,7 @@ mod event;
 mod id;
 mod invite_client;
 mod invite_server;
-mod keyed;
+pub(crate) mod keyed;
 mod layer;
 mod matching;
 mod non_invite_client;
@@ -26,7 +26,7 @@ mod table;
 mod tenant;
 mod timer;
 mod via;
-mod wheel;
+pub(crate) mod wheel;
 
 pub use branch::shard_of_branch;
 pub use config::{Config, MtuRule, Timers};

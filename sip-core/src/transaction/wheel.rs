@@ -6,7 +6,7 @@
 //! holds the earliest deadline.
 
 /// No place.
-pub(super) const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 const LEVELS: usize = 7;
 const BUCKETS: usize = 64;
 const BITS: u32 = 6;
@@ -15,7 +15,7 @@ const LAST: u64 = (1 << (BITS * LEVELS as u32)) - 1;
 
 /// A place's link into the wheel.
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Link {
+pub(crate) struct Link {
     next: u32,
     previous: u32,
     at: u64,
@@ -26,23 +26,23 @@ pub(super) struct Link {
 const OFF: u16 = u16::MAX;
 
 impl Link {
-    pub(super) const fn new() -> Link {
+    pub(crate) const fn new() -> Link {
         Link { next: NONE, previous: NONE, at: 0, bucket: OFF }
     }
 
     /// When it wakes, if it is armed.
-    pub(super) fn armed(&self) -> Option<u64> {
+    pub(crate) fn armed(&self) -> Option<u64> {
         (self.bucket != OFF).then_some(self.at)
     }
 }
 
 /// Where the links live.
-pub(super) trait Links {
+pub(crate) trait Links {
     fn link(&mut self, place: u32) -> Option<&mut Link>;
 }
 
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Wheel {
+pub(crate) struct Wheel {
     now: u64,
     /// One bit a bucket that is not empty.
     used: [u64; LEVELS],
@@ -50,12 +50,12 @@ pub(super) struct Wheel {
 }
 
 impl Wheel {
-    pub(super) fn new() -> Wheel {
+    pub(crate) fn new() -> Wheel {
         Wheel { now: 0, used: [0; LEVELS], heads: vec![NONE; LEVELS * BUCKETS] }
     }
 
     /// Arms a place, or moves it when it is armed.
-    pub(super) fn arm(&mut self, links: &mut impl Links, place: u32, at: u64) {
+    pub(crate) fn arm(&mut self, links: &mut impl Links, place: u32, at: u64) {
         self.disarm(links, place);
         let at = at.clamp(self.now, LAST);
         let differs = (self.now ^ at) | 1;
@@ -73,7 +73,7 @@ impl Wheel {
         }
     }
 
-    pub(super) fn disarm(&mut self, links: &mut impl Links, place: u32) {
+    pub(crate) fn disarm(&mut self, links: &mut impl Links, place: u32) {
         let Some(link) = links.link(place) else { return };
         if link.bucket == OFF {
             return;
@@ -97,12 +97,12 @@ impl Wheel {
     }
 
     /// The earliest deadline; a bound below it when it is more than a window away.
-    pub(super) fn next(&self) -> Option<u64> {
+    pub(crate) fn next(&self) -> Option<u64> {
         self.first().map(|(_, _, at)| at)
     }
 
     /// Takes a place whose deadline has come, in order of the deadlines; None when there is none up to `now`.
-    pub(super) fn pop(&mut self, links: &mut impl Links, now: u64) -> Option<u32> {
+    pub(crate) fn pop(&mut self, links: &mut impl Links, now: u64) -> Option<u32> {
         while let Some((level, bucket, at)) = self.first().filter(|(_, _, at)| *at <= now) {
             self.now = self.now.max(at);
             let place = *self.heads.get(level * BUCKETS + bucket)?;
