@@ -41,7 +41,7 @@ impl CdrFile {
         let spool_path = PathBuf::from(spool_path);
         let mut file = append(path)?;
         match fs::read(&spool_path) {
-            Ok(content) => file.write_all(&spool::recover(&content).concat().as_bytes())?,
+            Ok(content) => file.write_all(spool::recover(&content).concat().as_bytes())?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

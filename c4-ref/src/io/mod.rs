@@ -5,6 +5,7 @@
 //! thread unless the machine names another shard. The control plane (signals, admin socket) is a small tokio runtime
 //! on the main thread; stores and record files have a writer thread each.
 
+pub mod admin;
 mod cdr;
 mod connection;
 mod connections;
@@ -13,6 +14,7 @@ pub mod logs;
 mod mailbox;
 mod poller;
 
+pub mod program;
 mod server;
 mod sockets;
 mod stats;
@@ -24,9 +26,9 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use cdr::{CdrFile, CdrWriter};
+pub use cdr::{CdrFile, CdrThread, CdrWriter};
 pub use files::{key_file, raise_file_limit, random, unix_millis};
 pub use server::{Handle, Options, Outputs, Server, Tap, Timeouts};
 pub use sockets::{BindError, Sockets};
-pub use store::{Store, StoreError, StoreWriter};
+pub use store::{Store, StoreError, StoreThread, StoreWriter};
 pub use tls::{Tls, TlsError};

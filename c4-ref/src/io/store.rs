@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -77,14 +77,10 @@ impl Store {
         while let Ok((table, key, value)) = queue.recv() {
             let due = Instant::now() + flush;
             batch.insert((table, key), value);
-            loop {
-                match queue.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                    Ok((table, key, value)) => batch.insert((table, key), value),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-                };
-                if batch.len() >= QUEUE {
-                    break;
-                }
+            while batch.len() < QUEUE
+                && let Ok((table, key, value)) = queue.recv_timeout(due.saturating_duration_since(Instant::now()))
+            {
+                batch.insert((table, key), value);
             }
             match self.commit(&batch) {
                 Ok(()) => batch.clear(),
