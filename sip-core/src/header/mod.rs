@@ -59,17 +59,23 @@ pub trait TypedHeader<'a>: Sized {
 }
 
 /// Appends `before` and the decimal digits of `value`, without allocating.
-pub(crate) fn write_number(out: &mut Vec<u8>, before: &[u8], mut value: u64) {
-    let mut digits = [0u8; 20];
-    let mut used = 0;
+pub(crate) fn write_number(out: &mut Vec<u8>, before: &[u8], value: u64) {
+    let (digits, start) = digits(value);
+    out.extend_from_slice(before);
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+}
+
+/// The decimal digits of `value`, at the end of the array, and where they start.
+pub(crate) fn digits(mut value: u64) -> ([u8; 20], usize) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (value % 10) as u8;
         value /= 10;
-        used += 1;
+        start -= 1;
         if value == 0 {
             break;
         }
     }
-    out.extend_from_slice(before);
-    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+    (digits, start)
 }

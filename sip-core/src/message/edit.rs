@@ -8,7 +8,7 @@ use super::read::is_list;
 use super::start::{Start, VERSION};
 use super::{Body, Message};
 use crate::header::grammar::{is_clean, is_token};
-use crate::header::{Header, Name, Values, write_number};
+use crate::header::{Header, Name, Values, digits};
 use crate::uri::Uri;
 use crate::{Limits, Method, StatusCode};
 
@@ -160,10 +160,17 @@ impl Message {
         }
     }
 
+    /// As [`set`](Message::set), with a number for value: Max-Forwards, Expires and others.
+    ///
+    /// # Errors
+    /// As [`push_front`](Message::push_front).
+    pub fn set_number<'n>(&mut self, name: impl Into<Name<'n>>, number: u64) -> Result<(), BadValue> {
+        let (digits, used) = digits(number);
+        self.set(name, digits.get(used..).unwrap_or_default())
+    }
+
     fn write_content_length(&mut self) -> Result<(), BadValue> {
-        let mut digits = Vec::with_capacity(20);
-        write_number(&mut digits, b"", self.body().len() as u64);
-        self.set(Header::ContentLength, digits)
+        self.set_number(Header::ContentLength, self.body().len() as u64)
     }
 
     pub(super) fn write_request_line(&mut self, method: Method, uri: &str) -> Result<(), BadValue> {

@@ -15,8 +15,8 @@ pub enum ParseError {
     /// LF without CR, or CR without LF, in the head (RFC 3261 §7: lines end with CRLF).
     #[error("a line does not end with CRLF")]
     BareLineEnd,
-    /// The head has no end.
-    #[error("the head is cut off")]
+    /// The first line has no end, or a folded line has none.
+    #[error("the start line is cut off")]
     Truncated,
     /// More octets than [`Limits::max_message`](crate::Limits::max_message).
     #[error("the message is too large")]
@@ -45,6 +45,9 @@ pub enum DefectKind {
     /// The Request-URI is malformed, or has headers (RFC 3261 §19.1.1).
     #[error("Malformed Request-URI")]
     RequestUri,
+    /// A datagram that ends before the blank line after the head.
+    #[error("Head Cut Off")]
+    Truncated,
     /// A header line without name or colon.
     #[error("Malformed Header Line")]
     HeaderLine,

@@ -227,12 +227,7 @@ impl Request {
 
     /// Sets Max-Forwards.
     pub fn set_max_forwards(&mut self, hops: u8) {
-        let mut digits = [b' '; 3];
-        for (place, digit) in digits.iter_mut().zip([hops / 100, hops / 10 % 10, hops % 10]) {
-            *place = b'0' + digit;
-        }
-        let skip = usize::from(hops < 100) + usize::from(hops < 10);
-        _ = self.message.set(Header::MaxForwards, digits.get(skip..).unwrap_or_default());
+        _ = self.message.set_number(Header::MaxForwards, u64::from(hops));
     }
 
     /// Replaces the Request-URI.

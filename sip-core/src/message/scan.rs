@@ -75,7 +75,7 @@ pub(super) fn head_end(buf: &[u8], resume: &mut Resume) -> Option<usize> {
     }
 }
 
-/// Reads a head. [`ParseError::Truncated`]: its end is not there.
+/// Reads a head. One that is cut off after its first line is kept with that flaw; streams call this with whole heads.
 pub(super) fn head(buf: &[u8], limits: &Limits) -> Result<Head, ParseError> {
     let start_end = line_end(buf, 0)?;
     if start_end > limits.max_start_line {
@@ -88,7 +88,15 @@ pub(super) fn head(buf: &[u8], limits: &Limits) -> Result<Head, ParseError> {
     let max_line = limits.max_header.min(Limits::HEADER_CEILING);
     let mut at = start_end;
     loop {
-        let mut end = line_end(buf, at)?;
+        let mut end = match line_end(buf, at) {
+            Err(ParseError::Truncated) => {
+                // The lines that are whole suffice for an answer.
+                flaw = flaw.or(Some(DefectKind::Truncated));
+                at = buf.len();
+                break;
+            }
+            other => other?,
+        };
         if end == at + 2 {
             at = end;
             break;

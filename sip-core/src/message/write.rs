@@ -17,6 +17,7 @@ impl Message {
         if let Body::Received(body) = &self.body
             && !run.own
             && run.start + run.len + 2 == body.start
+            && self.buf.get(body.start as usize - 2..body.start as usize) == Some(b"\r\n")
         {
             run.len += 2 + body.len;
             out.extend_from_slice(run.of(&self.buf));

@@ -86,15 +86,7 @@ impl Layer {
     }
 
     pub(super) fn handle_request(&mut self, mut request: Request, flow: Flow) -> Result<(), Rejected> {
-        let via = request.via().ok_or(Rejected::Via)?;
-        let key = self.matcher.key(
-            &request,
-            &via,
-            match request.method() {
-                Method::Ack => &Method::Invite,
-                method => method,
-            },
-        );
+        let key = self.server_key(&request).ok_or(Rejected::Via)?;
         if let Some(raw) = self.table.find(key) {
             self.handle_known(raw, request, flow);
             return Ok(());
@@ -108,6 +100,20 @@ impl Layer {
             Method::Cancel => self.handle_cancel(request, key, flow),
             _ => self.handle_new(request, key, flow).map(|_| ()),
         }
+    }
+
+    /// Whether a request belongs to a server transaction that exists: a retransmission, or the ACK to a failure. An
+    /// element that answers some requests without a transaction (RFC 3261 §8.2.7) asks before it looks at a request.
+    pub fn knows(&mut self, request: &Request) -> bool {
+        self.server_key(request).is_some_and(|key| self.table.find(key).is_some())
+    }
+
+    fn server_key(&mut self, request: &Request) -> Option<Key> {
+        let method = match request.method() {
+            Method::Ack => &Method::Invite,
+            method => method,
+        };
+        Some(self.matcher.key(request, &request.via()?, method))
     }
 
     /// A retransmission, or an ACK.
