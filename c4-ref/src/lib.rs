@@ -12,3 +12,4 @@ pub mod machine;
 pub mod net;
 pub mod proxy;
 pub mod route;
+pub mod source;

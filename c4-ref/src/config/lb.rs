@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Backend, Listener};
+use crate::net::Network;
 
 /// `[lb]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,21 @@ pub struct Lb {
     pub token_keys: String,
     /// How long a Record-Route token verifies, seconds.
     pub token_lifetime_s: u64,
+    /// Sources that may assert identities, are not rate limited, and are called back when their connection is gone.
+    pub peers: Vec<Network>,
+    /// What becomes of a request from outside whose Route names another.
+    pub foreign_routes: ForeignRoutes,
+}
+
+/// A Route from outside that names another: it would lead past the proxies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForeignRoutes {
+    /// It is taken off.
+    #[default]
+    Strip,
+    /// The request is answered 403.
+    Refuse,
 }
 
 impl Default for Lb {
@@ -49,6 +65,8 @@ impl Default for Lb {
             source_rate: 0,
             token_keys: "lb.keys".into(),
             token_lifetime_s: 172_800,
+            peers: Vec::new(),
+            foreign_routes: ForeignRoutes::Strip,
         }
     }
 }

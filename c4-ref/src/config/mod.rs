@@ -15,7 +15,7 @@ mod proxy;
 mod tests;
 
 pub use endpoint::{Backend, Endpoint, Listener};
-pub use lb::{Hash, Lb, Probe};
+pub use lb::{ForeignRoutes, Hash, Lb, Probe};
 
 pub use proxy::{Algorithm, Auth, Keepalive, KeepaliveMethod, Peer, Proxy, Registrar, Store, User};
 

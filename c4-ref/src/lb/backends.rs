@@ -83,10 +83,6 @@ impl Backends {
         let ip = ip.to_canonical();
         self.list.iter().any(|(e, _)| e.address.ip().to_canonical() == ip)
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.list.len()
-    }
 }
 
 /// Spreads a 64-bit number over all bits (the finaliser of SplitMix64, Steele et al. 2014).
