@@ -1,4 +1,5 @@
 //! The torture messages of RFC 4475 and RFC 5118, against what the RFCs expect of a proxy.
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests stop the test")]
 
 use c4_sip_core::message::ParseError;
 use c4_sip_core::sanity::{self, Checks};

@@ -15,6 +15,7 @@ const HOST: u8 = 4;
 /// token / host / IPv6 in or without brackets, as a parameter value (gen-value).
 const VALUE: u8 = 8;
 
+#[allow(clippy::indexing_slicing, reason = "evaluated while compiling, where a bad index is a build error")]
 const CLASS: [u8; 256] = {
     let mut class = [0; 256];
     let mut i = 0usize;
@@ -180,6 +181,13 @@ pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
 #[inline]
 pub(crate) fn text(octets: &[u8]) -> Option<&str> {
     std::str::from_utf8(octets).ok()
+}
+
+/// The part of `whole` that `part` borrows from it: no second look at the UTF-8. Empty if it is no part of it.
+#[inline]
+pub(crate) fn within<'a>(whole: &'a str, part: &[u8]) -> &'a str {
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    whole.get(start..start.wrapping_add(part.len())).unwrap_or_default()
 }
 
 /// Whether a value can be written into a header line: no CR, LF or NUL.

@@ -26,6 +26,8 @@ pub struct NameAddr<'a> {
     pub params: Params<'a>,
     /// Whether the URI stood in angle brackets.
     pub bracketed: bool,
+    /// Found on the way.
+    tag: Option<&'a str>,
 }
 
 impl<'a> NameAddr<'a> {
@@ -51,12 +53,16 @@ impl<'a> NameAddr<'a> {
         let end = memchr::memchr(b'>', inner)?;
         let (rest, uri) = split(inner, end).ok()?;
         let uri = trim(uri);
-        if uri.is_empty() || uri.iter().any(|c| is_lws(*c) || *c == b'<' || *c == b'"') {
+        // What else may not stand in a URI is found when it is parsed.
+        if uri.is_empty() || memchr::memchr3(b' ', b'<', b'"', uri).is_some() {
             return None;
         }
-        let params = Params::parse(rest.get(1..)?)?;
-        Some(NameAddr { display, uri: text(uri)?, params, bracketed: true })
+        Some(NameAddr { display, ..address(uri, rest.get(1..)?, true)? })
     }
+
+    /// Nobody.
+    pub(crate) const EMPTY: NameAddr<'static> =
+        NameAddr { display: None, uri: "", params: Params::EMPTY, bracketed: true, tag: None };
 
     /// The display name without quotes and escapes; None if it is absent or no UTF-8.
     pub fn display_name(&self) -> Option<Cow<'a, str>> {
@@ -65,7 +71,7 @@ impl<'a> NameAddr<'a> {
 
     /// The tag parameter (RFC 3261 §19.3).
     pub fn tag(&self) -> Option<&'a str> {
-        self.params.value("tag")
+        self.tag
     }
 
     /// The URI, parsed. None: it is malformed.
@@ -86,6 +92,18 @@ impl<'a> NameAddr<'a> {
     }
 }
 
+/// URI and parameters; the display name may be in another character set, these may not.
+#[inline]
+fn address<'a>(uri: &'a [u8], params: &'a [u8], bracketed: bool) -> Option<NameAddr<'a>> {
+    let mut tag = None;
+    let params = Params::parse_str(text(params)?, |name, value| {
+        if tag.is_none() && name.eq_ignore_ascii_case("tag") {
+            tag = value;
+        }
+    });
+    Some(NameAddr { display: None, uri: text(uri)?, params: params?, bracketed, tag })
+}
+
 /// `*(token LWS)`. RFC 4475 §3.1.1.6: no blank is needed before the bracket. Octets above ASCII are let through.
 fn names(display: &[u8]) -> bool {
     display.iter().all(|c| is_token(*c) || is_lws(*c) || *c >= 0x80)
@@ -100,7 +118,7 @@ fn addr_spec(value: &[u8]) -> Option<NameAddr<'_>> {
     if uri.iter().any(|c| is_lws(*c) || matches!(c, b'<' | b'>' | b'"' | b',' | b'?')) {
         return None;
     }
-    Some(NameAddr { display: None, uri: text(uri)?, params: Params::parse(rest)?, bracketed: false })
+    address(uri, rest, false)
 }
 
 macro_rules! addresses {

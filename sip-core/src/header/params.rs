@@ -2,34 +2,46 @@
 
 use std::borrow::Cow;
 
-use super::grammar::{Step, gen_value, separator, text, token, unquote};
+use super::grammar::{Step, gen_value, separator, sws, text, token, trim, unquote, within};
 
 /// The parameters of a header value as received, checked once (RFC 3261 §25.1 generic-param).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Params<'a>(&'a str);
 
 impl<'a> Params<'a> {
+    /// No parameters.
+    pub(crate) const EMPTY: Params<'static> = Params("");
+
     /// Parses to the end of `input`: nothing, or `;name[=value]` any number of times.
     pub fn parse(input: &'a [u8]) -> Option<Params<'a>> {
-        let mut rest = input;
-        while !super::grammar::trim(rest).is_empty() {
-            let (next, _) = one(rest).ok()?;
-            rest = next;
+        Params::parse_str(text(input)?, |_, _| ())
+    }
+
+    /// As [`parse`](Params::parse), and shows each parameter on the way, so that one pass finds what is wanted.
+    #[inline]
+    pub(crate) fn parse_str(whole: &'a str, mut seen: impl FnMut(&'a str, Option<&'a str>)) -> Option<Params<'a>> {
+        let mut rest = whole.as_bytes();
+        while !rest.is_empty() {
+            match one(rest) {
+                Ok((next, (name, value))) => {
+                    rest = next;
+                    seen(within(whole, name), value.map(|value| within(whole, value)));
+                }
+                Err(_) if trim(rest).is_empty() => break,
+                Err(_) => return None,
+            }
         }
-        text(input).map(Params)
+        Some(Params(whole))
     }
 
     /// Each parameter: its name, and its value as received (quotes kept).
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
-        let mut rest = self.0.as_bytes();
+        let whole = self.0;
+        let mut rest = whole.as_bytes();
         std::iter::from_fn(move || {
             let (next, (name, value)) = one(rest).ok()?;
             rest = next;
-            let value = match value {
-                Some(value) => Some(text(value)?),
-                None => None,
-            };
-            Some((text(name)?, value))
+            Some((within(whole, name), value.map(|value| within(whole, value))))
         })
     }
 
@@ -66,15 +78,22 @@ impl<'a> Params<'a> {
 
 #[inline]
 fn one(input: &[u8]) -> Step<'_, (&[u8], Option<&[u8]>)> {
-    let (rest, _) = separator(';')(input)?;
-    let (rest, name) = token(rest)?;
-    match separator('=')(rest) {
-        Ok((rest, _)) => {
-            let (rest, value) = gen_value(rest)?;
-            Ok((rest, (name, Some(value))))
-        }
-        Err(_) => Ok((rest, (name, None))),
-    }
+    // Most parameters have no white space: the first octet is the semicolon, and the one after the name says the rest.
+    let rest = match input {
+        [b';', rest @ ..] => rest,
+        _ => separator(';')(input)?.0,
+    };
+    let (rest, name) = token(rest).or_else(|_| token(sws(rest)?.0))?;
+    let rest = match rest {
+        [] | [b';', ..] => return Ok((rest, (name, None))),
+        [b'=', rest @ ..] => rest,
+        _ => match separator('=')(rest) {
+            Ok((rest, _)) => rest,
+            Err(_) => return Ok((rest, (name, None))),
+        },
+    };
+    let (rest, value) = gen_value(rest).or_else(|_| gen_value(sws(rest)?.0))?;
+    Ok((rest, (name, Some(value))))
 }
 
 #[cfg(test)]

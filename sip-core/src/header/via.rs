@@ -4,7 +4,7 @@ use nom::Parser;
 use nom::bytes::complete::tag_no_case;
 use std::net::IpAddr;
 
-use super::grammar::{Step, host, number, separator, sws, text, token};
+use super::grammar::{Step, host, is_token, number, separator, sws, text, token, within};
 use super::{Header, HeaderError, Params, TypedHeader};
 use crate::Transport;
 
@@ -27,6 +27,8 @@ pub struct Via<'a> {
     pub port: Option<u16>,
     /// The parameters.
     pub params: Params<'a>,
+    /// Found on the way.
+    branch: Option<&'a str>,
 }
 
 /// The cookie that a branch of RFC 3261 starts with (§8.1.1.7).
@@ -40,7 +42,7 @@ impl<'a> Via<'a> {
 
     /// The branch as written; absent in requests of RFC 2543.
     pub fn branch(&self) -> Option<&'a str> {
-        self.params.value("branch")
+        self.branch
     }
 
     /// Whether the branch is one of RFC 3261: the cookie and at least one more octet.
@@ -61,6 +63,12 @@ impl<'a> Via<'a> {
         self.params.get("rport").map(|value| value.and_then(|v| v.parse().ok()))
     }
 
+    /// Protocol, transport and sent-by alone.
+    #[must_use]
+    pub fn without_params(&self) -> Via<'a> {
+        Via { params: Params::EMPTY, branch: None, ..*self }
+    }
+
     /// The sent-by host as an address, if it is one.
     pub fn host_ip(&self) -> Option<IpAddr> {
         parse_ip(self.host)
@@ -78,24 +86,38 @@ pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
 }
 
 fn via(input: &[u8]) -> Step<'_, (&[u8], &[u8], Option<u16>)> {
-    let (rest, _) = tag_no_case("SIP").parse(input)?;
-    let (rest, _) = separator('/')(rest)?;
-    let (rest, _) = tag_no_case("2.0").parse(rest)?;
-    let (rest, _) = separator('/')(rest)?;
+    let (rest, _) = protocol(input)?;
     let (rest, transport) = token(rest)?;
     let (rest, blank) = sws(rest)?;
     if blank.is_empty() {
         return Err(nom::Err::Error(()));
     }
     let (rest, host) = host(rest)?;
-    let (rest, port) = match separator(':')(rest) {
-        Ok((rest, _)) => {
-            let (rest, port) = number(rest, u64::from(u16::MAX))?;
-            (rest, Some(port as u16))
-        }
-        Err(_) => (rest, None),
+    let rest = match rest {
+        [] | [b';', ..] => return Ok((rest, (transport, host, None))),
+        [b':', rest @ ..] if rest.first().is_some_and(u8::is_ascii_digit) => rest,
+        _ => match separator(':')(rest) {
+            Ok((rest, _)) => rest,
+            Err(_) => return Ok((rest, (transport, host, None))),
+        },
     };
-    Ok((rest, (transport, host, port)))
+    let (rest, port) = number(rest, u64::from(u16::MAX))?;
+    Ok((rest, (transport, host, Some(port as u16))))
+}
+
+/// `SIP/2.0/`, with white space around the slashes or, as nearly always, without.
+#[inline]
+fn protocol(input: &[u8]) -> Step<'_, ()> {
+    if let Some(rest) = input.strip_prefix(b"SIP/2.0/")
+        && rest.first().is_some_and(|c| is_token(*c))
+    {
+        return Ok((rest, ()));
+    }
+    let (rest, _) = tag_no_case("SIP").parse(input)?;
+    let (rest, _) = separator('/')(rest)?;
+    let (rest, _) = tag_no_case("2.0").parse(rest)?;
+    let (rest, _) = separator('/')(rest)?;
+    Ok((rest, ()))
 }
 
 impl<'a> TypedHeader<'a> for Via<'a> {
@@ -103,9 +125,16 @@ impl<'a> TypedHeader<'a> for Via<'a> {
 
     fn parse(value: &'a [u8]) -> Result<Via<'a>, HeaderError> {
         let bad = HeaderError { header: Header::Via };
+        let whole = text(value).ok_or(bad)?;
         let (rest, (transport, host, port)) = via(value).map_err(|_| bad)?;
-        let params = Params::parse(rest).ok_or(bad)?;
-        Ok(Via { transport: text(transport).ok_or(bad)?, host: text(host).ok_or(bad)?, port, params })
+        let mut branch = None;
+        let params = Params::parse_str(within(whole, rest), |name, value| {
+            if branch.is_none() && name.eq_ignore_ascii_case("branch") {
+                branch = value;
+            }
+        });
+        let params = params.ok_or(bad)?;
+        Ok(Via { transport: within(whole, transport), host: within(whole, host), port, params, branch })
     }
 
     fn write(&self, out: &mut Vec<u8>) {

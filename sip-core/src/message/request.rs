@@ -202,8 +202,7 @@ pub(super) fn open<'n>(name: impl Into<Name<'n>>) -> Result<Name<'n>, BadValue> 
 
 /// From or To: `check` has parsed it.
 pub(super) fn address(message: &Message, header: Header) -> NameAddr<'_> {
-    let nobody = NameAddr { display: None, uri: "", params: Default::default(), bracketed: true };
-    message.header(header).and_then(NameAddr::parse).unwrap_or(nobody)
+    message.header(header).and_then(NameAddr::parse).unwrap_or(NameAddr::EMPTY)
 }
 
 facts!(Request);
@@ -270,7 +269,7 @@ impl Request {
             return;
         }
         let mut value = Vec::with_capacity(128);
-        Via { params: Default::default(), ..via }.write(&mut value);
+        via.without_params().write(&mut value);
         for (name, content) in via.params.iter() {
             let ours = name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport");
             if !ours {

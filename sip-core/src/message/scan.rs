@@ -1,6 +1,6 @@
 //! Finding the lines of a head, and the one rule for the length of a message.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr_iter};
 
 use super::error::{DefectKind, ParseError};
 use super::line::{Line, Span};
@@ -63,7 +63,7 @@ pub(super) struct Resume {
 pub(super) fn head_end(buf: &[u8], resume: &mut Resume) -> Option<usize> {
     loop {
         let rest = buf.get(resume.at..)?;
-        let Some(next) = memchr::memchr(b'\n', rest) else {
+        let Some(next) = memchr(b'\n', rest) else {
             resume.at = buf.len();
             return None;
         };
@@ -77,88 +77,117 @@ pub(super) fn head_end(buf: &[u8], resume: &mut Resume) -> Option<usize> {
 
 /// Reads a head. One that is cut off after its first line is kept with that flaw; streams call this with whole heads.
 pub(super) fn head(buf: &[u8], limits: &Limits) -> Result<Head, ParseError> {
-    let start_end = line_end(buf, 0)?;
+    let start_end = line_len(buf)?.ok_or(ParseError::Truncated)?;
     if start_end > limits.max_start_line {
         return Err(ParseError::StartLineTooLong);
     }
-    let first = buf.get(..start_end - 2).ok_or(ParseError::Truncated)?;
-    let (start, mut flaw) = start_line(first)?;
+    let (start, mut flaw) = start_line(buf.get(..start_end - 2).unwrap_or_default())?;
     let mut lines = Vec::with_capacity(USUAL_LINES);
     let mut declared = Declared::Absent;
     let max_line = limits.max_header.min(Limits::HEADER_CEILING);
     let mut at = start_end;
     loop {
-        let mut end = match line_end(buf, at) {
-            Err(ParseError::Truncated) => {
-                // The lines that are whole suffice for an answer.
-                flaw = flaw.or(Some(DefectKind::Truncated));
-                at = buf.len();
-                break;
-            }
-            other => other?,
-        };
-        if end == at + 2 {
-            at = end;
+        let rest = buf.get(at..).unwrap_or_default();
+        if let [b'\r', b'\n', ..] = rest {
+            at += 2;
             break;
         }
-        // The octet after a line says whether it is continued.
-        while matches!(buf.get(end), Some(b' ' | b'\t')) {
-            end = line_end(buf, end)?;
-        }
-        if end - at > max_line {
+        let Some(len) = folded_len(rest)? else {
+            // The lines that are whole suffice for an answer.
+            flaw = flaw.or(Some(DefectKind::Truncated));
+            at = buf.len();
+            break;
+        };
+        if len > max_line {
             return Err(ParseError::HeaderTooLong);
         }
         if lines.len() >= limits.max_headers {
             return Err(ParseError::TooManyHeaders);
         }
-        let octets = buf.get(at..end).ok_or(ParseError::Truncated)?;
-        let line = line(octets, at);
+        let line = line(rest.get(..len).unwrap_or_default(), at);
         if line.is(Header::ContentLength) {
             declared = declare(declared, line.value(buf));
         } else if line.is_malformed() {
             flaw = flaw.or(Some(DefectKind::HeaderLine));
         }
         lines.push(line);
-        at = end;
+        at += len;
+    }
+    // Every LF came after a CR. A CR without LF is one too many, and only then it matters where.
+    let octets = buf.get(..at).unwrap_or_default();
+    if memchr_iter(b'\r', octets).count() != memchr_iter(b'\n', octets).count() {
+        return Err(ParseError::BareLineEnd);
     }
     let start_line = Span { start: 0, len: start_end as u32, own: false };
     Ok(Head { start, start_line, lines, end: at, declared, flaw })
 }
 
-/// The first octet after the CRLF of the line at `at`.
+/// The length of the line at the start of `rest`, with its CRLF. None: it has no end.
 #[inline]
-fn line_end(buf: &[u8], at: usize) -> Result<usize, ParseError> {
-    let rest = buf.get(at..).ok_or(ParseError::Truncated)?;
-    let next = memchr2(b'\r', b'\n', rest).ok_or(ParseError::Truncated)?;
-    match rest.get(next..) {
-        Some([b'\r', b'\n', ..]) => Ok(at + next + 2),
-        Some([b'\r']) => Err(ParseError::Truncated),
+fn line_len(rest: &[u8]) -> Result<Option<usize>, ParseError> {
+    let Some(lf) = memchr(b'\n', rest) else { return Ok(None) };
+    match rest.get(lf.wrapping_sub(1)) {
+        Some(b'\r') => Ok(Some(lf + 1)),
         _ => Err(ParseError::BareLineEnd),
     }
+}
+
+/// As [`line_len`], with the lines that continue it. The octet after a line says whether it is continued.
+#[inline]
+fn folded_len(rest: &[u8]) -> Result<Option<usize>, ParseError> {
+    let Some(mut len) = line_len(rest)? else { return Ok(None) };
+    while let Some(b' ' | b'\t') = rest.get(len) {
+        match line_len(rest.get(len..).unwrap_or_default())? {
+            Some(more) => len += more,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(len))
 }
 
 /// Indexes one line: `name HCOLON value CRLF`. Blanks before the colon belong to HCOLON (RFC 3261 §25.1).
 #[inline]
 fn line(octets: &[u8], at: usize) -> Line {
-    let name = octets.iter().position(|c| !is_token(*c)).unwrap_or(0);
-    let mut value = name;
-    while matches!(octets.get(value), Some(b' ' | b'\t')) {
-        value += 1;
+    let Some(colon) = colon(octets) else { return Line::malformed(at, octets.len()) };
+    let (mut name, rest) = octets.split_at_checked(colon).unwrap_or_default();
+    while let [before @ .., b' ' | b'\t'] = name {
+        name = before;
     }
-    if name == 0 || octets.get(value) != Some(&b':') {
+    let header = Header::lookup(name);
+    if header.is_none() && (name.is_empty() || !name.iter().all(|c| is_token(*c))) {
         return Line::malformed(at, octets.len());
     }
-    value += 1;
-    while octets.get(value).is_some_and(|c| is_lws(*c)) {
-        value += 1;
+    let blank = match rest {
+        [_, b' ', c, ..] if !is_lws(*c) => 1,
+        [_, rest @ ..] => rest.iter().take_while(|c| is_lws(**c)).count(),
+        [] => 0,
+    };
+    let value = rest.get(1 + blank..).unwrap_or_default();
+    let tail = match value {
+        [.., c, b'\r', b'\n'] if !is_lws(*c) => 2,
+        // An empty value: all white space stands before it.
+        _ => value.iter().rev().take_while(|c| is_lws(**c)).count(),
+    };
+    Line::new(at, octets.len(), name.len(), colon + 1 + blank, tail, header)
+}
+
+/// Where the first colon stands: eight octets at a time, since names are short.
+#[inline]
+fn colon(octets: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut rest = octets;
+    let mut at = 0;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        // An octet that is zero after the exclusive-or was a colon; the lowest such bit is exact.
+        let x = u64::from_le_bytes(*word) ^ (ONES * b':' as u64);
+        let found = x.wrapping_sub(ONES) & !x & (ONES << 7);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        rest = after;
+        at += 8;
     }
-    let mut end = octets.len();
-    while end > value && octets.get(end - 1).is_some_and(|c| is_lws(*c)) {
-        end -= 1;
-    }
-    // An empty value: the white space after the colon is all tail.
-    let header = octets.get(..name).and_then(Header::lookup);
-    Line::new(at, octets.len(), name, value, octets.len() - end, header)
+    rest.iter().position(|c| *c == b':').map(|found| at + found)
 }
 
 /// Content-Length may stand once; every further one is a conflict, equal or not.

@@ -35,7 +35,7 @@ fn is_version(text: &[u8]) -> bool {
 }
 
 fn version_flaw(text: &[u8]) -> Option<DefectKind> {
-    (!text.eq_ignore_ascii_case(VERSION)).then_some(DefectKind::Version)
+    (text != VERSION && !text.eq_ignore_ascii_case(VERSION)).then_some(DefectKind::Version)
 }
 
 /// `SIP/2.0 SP 3DIGIT SP reason`; a missing last blank is tolerated.
@@ -58,9 +58,11 @@ fn request_line(line: &[u8]) -> Result<(Start, Option<DefectKind>), ParseError> 
     let bad = ParseError::StartLine;
     let blank = memchr::memchr(b' ', line).ok_or(bad)?;
     let (method, _) = line.split_at_checked(blank).ok_or(bad)?;
-    if method.is_empty() || !method.iter().all(|c| is_token(*c)) {
-        return Err(bad);
-    }
+    let method = match Method::known(method) {
+        Some(method) => method,
+        None if method.is_empty() || !method.iter().all(|c| is_token(*c)) => return Err(bad),
+        None => Method::Other(std::str::from_utf8(method).map_err(|_| bad)?.into()),
+    };
     let trimmed = line.trim_ascii_end();
     let version_at = memchr::memrchr(b' ', trimmed).ok_or(bad)?;
     let version = trimmed.get(version_at + 1..).ok_or(bad)?;
@@ -70,15 +72,11 @@ fn request_line(line: &[u8]) -> Result<(Start, Option<DefectKind>), ParseError> 
     let between = trimmed.get(blank + 1..version_at).ok_or(bad)?;
     let uri = between.trim_ascii();
     let start = blank + 1 + (between.len() - between.trim_ascii_start().len());
-    let method = match Method::known(method) {
-        Some(method) => method,
-        None => Method::Other(std::str::from_utf8(method).map_err(|_| bad)?.into()),
-    };
     let mut flaw = version_flaw(version);
     if trimmed.len() != line.len() || uri.len() != between.len() {
         flaw = flaw.or(Some(DefectKind::RequestLine));
     }
-    if uri.is_empty() || uri.iter().any(|c| *c <= b' ') {
+    if uri.is_empty() || memchr::memchr2(b' ', b'\t', uri).is_some() {
         flaw = flaw.or(Some(DefectKind::RequestUri));
     }
     let uri = Span { start: start as u32, len: uri.len() as u32, own: false };
