@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 use nat::siphash::BuildSipHasher;
 use sha2::{Digest, Sha256};
 use sip_core::auth::Challenger;
-use sip_core::proxy::{self, ContextId, Locals, Proxy};
-use sip_core::transaction::{self, ClientId, ConnectId, Layer, ServerId, Transmit, TransmitId};
+use sip_core::proxy::{self, Locals, Proxy};
+use sip_core::registrar::WallClock;
+use sip_core::transaction::{self, ClientId, ConnectId, Layer, ServerId, TransmitId};
 use sip_core::{Checked, Flow, Message, Request, Response, StatusCode};
 
 use super::calls::Calls;
-use super::clock::Wall;
 use super::counters::Counters;
 use super::inbound::Admitted;
-use super::keepalive::Probe;
+use super::keepalive::{Probe, Sweep};
 use super::record_route::RecordRoute;
 use super::settings::Settings;
 use super::shared::Shared;
 use crate::admin::{Answer, Command};
 use crate::cdr;
-use crate::machine::{Event, Machine};
+use crate::machine::{Event, Machine, Transmit};
 
 /// The proxy and registrar of one worker.
 ///
@@ -40,13 +40,15 @@ pub struct App {
     pub(super) challenger: Challenger,
     pub(super) record_route: RecordRoute,
     pub(super) calls: Calls,
-    pub(super) wall: Wall,
+    pub(super) wall: WallClock,
     pub(super) counters: Counters,
     /// What was found out about the request that is worked on.
     pub(super) admitted: Option<Admitted>,
     pub(super) probes: HashMap<ClientId, Probe, BuildSipHasher>,
-    pub(super) events: VecDeque<Event>,
-    pub(super) next_sweep: Instant,
+    /// The flow and mark of the request that waits for its targets.
+    pub(super) routing: Option<(Mark, Flow)>,
+    pub(super) events: VecDeque<Event<ConnectId>>,
+    pub(super) sweep: Sweep,
     hasher: BuildSipHasher,
     ids: u64,
     now: Instant,
@@ -98,12 +100,13 @@ impl App {
             ),
             record_route: RecordRoute::new(&settings.keys)?,
             calls: Calls::new(half(&derive(&seed, b"calls", shard)), settings.max_calls),
-            wall: Wall::new(now, unix),
+            wall: WallClock { at: now, unix },
             counters: Counters::default(),
             admitted: None,
             probes: HashMap::with_hasher(hasher.clone()),
             events: VecDeque::new(),
-            next_sweep: now + super::keepalive::SWEEP,
+            routing: None,
+            sweep: Sweep::new(now, shard),
             hasher,
             ids: 0,
             now,
@@ -116,12 +119,16 @@ impl App {
 
     /// Takes another configuration: users, peers and switches count from the next request on. Listeners stay.
     pub fn set_settings(&mut self, settings: Arc<Settings>) {
+        self.challenger.set_keys(settings.keys.clone());
+        if self.shard == 0 {
+            self.shared.location.set_settings(&settings);
+        }
         self.settings = settings;
     }
 
     /// Corrects the wall clock: at `now` it was `unix` since the epoch.
     pub fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
-        self.wall = Wall::new(now, unix);
+        self.wall = WallClock { at: now, unix };
     }
 
     /// Gives a checked message to the transactions and works through what follows.
@@ -152,8 +159,7 @@ impl App {
             transaction::Event::Request { id, request, flow } => self.handle_request(now, id, request, flow),
             transaction::Event::Ack { request, .. } => self.handle_ack(now, request),
             transaction::Event::Response { id, response, .. } => self.probe_answered(now, id, response.status()),
-            transaction::Event::Timeout { id } => self.probe_failed(now, id, false),
-            transaction::Event::TransportFailed { id } => self.probe_failed(now, id, true),
+            transaction::Event::Timeout { id } | transaction::Event::TransportFailed { id } => self.probe_failed(now, id),
             transaction::Event::ClientEnded { id } => {
                 self.probes.remove(&id);
             }
@@ -196,6 +202,11 @@ impl App {
         format!("{hash:016x}")
     }
 
+    /// The time since the Unix epoch.
+    pub(super) fn unix(&self, now: Instant) -> Duration {
+        self.wall.unix_at(now)
+    }
+
     /// Writes a change of the open calls to the spool.
     pub(super) fn spool(&mut self, entry: cdr::spool::Entry) {
         self.events.push_back(Event::Spool(entry));
@@ -221,6 +232,9 @@ impl App {
 }
 
 impl Machine for App {
+    type ConnectId = ConnectId;
+    type TransmitId = TransmitId;
+
     fn shard(&self, _flow: &Flow, message: &Message) -> Option<usize> {
         self.shared.shard_of(message)
     }
@@ -246,14 +260,15 @@ impl Machine for App {
             return Some(self.now);
         }
         let timers = [self.layer.poll_timeout(), self.proxy.poll_timeout(), self.calls.next_expiry()];
-        timers.into_iter().flatten().chain([self.next_sweep]).min()
+        timers.into_iter().flatten().chain([self.sweep.next]).min()
     }
 
-    fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.layer.poll_transmit()
+    fn poll_transmit(&mut self) -> Option<Transmit<TransmitId>> {
+        let transaction::Transmit { id, flow, payload } = self.layer.poll_transmit()?;
+        Some(Transmit { id, flow, payload, close: false })
     }
 
-    fn poll_event(&mut self) -> Option<Event> {
+    fn poll_event(&mut self) -> Option<Event<ConnectId>> {
         self.events.pop_front()
     }
 
@@ -316,13 +331,6 @@ impl Mark {
             _ => Mark::Bye(call),
         }
     }
-}
-
-/// A context of the proxy and what it is about.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Job {
-    pub(super) context: ContextId,
-    pub(super) mark: Mark,
 }
 
 fn derive(seed: &[u8; 32], purpose: &[u8], shard: usize) -> [u8; 32] {

@@ -6,7 +6,7 @@ use sip_core::Request;
 use sip_core::header::Header;
 use sip_core::proxy::{AckDropped, By, Cause, ContextId, Event, Outcome};
 use sip_core::uri::Uri;
-use sip_core::{Checked, Destination, StatusCode};
+use sip_core::StatusCode;
 
 use super::app::{App, Mark};
 use super::calls::End;
@@ -51,10 +51,7 @@ impl App {
         }
         let Some(request) = self.proxy.request_of(id) else { return };
         let Some(aor) = Uri::parse(request.uri()).map(|uri| uri.aor()) else { return };
-        if self.shared.location.drop_contact(now, &aor, contact) {
-            self.counters.dead_contacts += 1;
-        }
-        self.write_location(now, &aor);
+        self.drop_contact(now, &aor, contact);
     }
 
     /// A context is over, or was refused before it began (`outcome` is none).
@@ -111,12 +108,9 @@ impl App {
             self.counters.stray_ack += 1;
             return;
         };
-        match self.proxy.forward_ack(now, &mut self.layer, request) {
+        match self.proxy.forward_ack_to(now, &mut self.layer, request, admitted.direct) {
             Ok(()) => {}
-            Err(AckDropped::Unresolved(request, _)) => match admitted.direct {
-                Some(target) => self.layer.send(now, Checked::Request(*request), Destination::Target(target)),
-                None => self.counters.unresolved += 1,
-            },
+            Err(AckDropped::Unresolved(..)) => self.counters.unresolved += 1,
             Err(_) => self.counters.stray_ack += 1,
         }
     }

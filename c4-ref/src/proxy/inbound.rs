@@ -48,12 +48,15 @@ impl From<StatusCode> for Refusal {
 impl App {
     /// A message from the network.
     pub(super) fn receive(&mut self, now: Instant, flow: Flow, message: Message) {
+        if self.settings.trusts(flow.remote.ip()) {
+            self.sweep.heard(now, flow.remote);
+        }
         let checked = match message.check() {
             Ok(checked) => checked,
             Err(defect) => {
                 self.counters.malformed += 1;
                 if let Some(answer) = defect.response().and_then(|answer| answer.check().ok()) {
-                    self.layer.send(now, answer, Destination::Flow(flow));
+                    self.send_stateless(now, answer, flow);
                 }
                 return;
             }
@@ -73,7 +76,7 @@ impl App {
 
     /// Lets a request through to the transactions, or answers it without one.
     fn screen(&mut self, now: Instant, flow: &Flow, mut request: Request) -> Option<Request> {
-        let known = self.layer.knows(flow, &request);
+        let known = self.layer.knows(&request);
         if known || *request.method() == Method::Cancel {
             let _ = request.remove(source::HEADER);
             return Some(request);
@@ -103,7 +106,13 @@ impl App {
         if response.to_tag().is_none() {
             let _ = response.set_to_tag(&tag); // hexadecimal digits
         }
-        self.layer.send(now, Checked::Response(response), Destination::Flow(back));
+        self.send_stateless(now, Checked::Response(response), back);
+    }
+
+    fn send_stateless(&mut self, now: Instant, answer: Checked, to: Flow) {
+        if self.layer.send(now, answer, Destination::Flow(to)).is_err() {
+            self.counters.busy += 1;
+        }
     }
 
     fn admit(&mut self, now: Instant, flow: &Flow, request: &mut Request) -> Admission {
@@ -152,7 +161,7 @@ impl App {
 
     /// A request with a To tag passes when a Route of ours, signed for this very dialog, brought it.
     fn admit_in_dialog(&mut self, now: Instant, request: &Request, mut admitted: Admitted) -> Admission {
-        let unix = self.wall.unix(now).as_secs();
+        let unix = self.unix(now).as_secs();
         let (from_tag, to_tag) = (request.from_tag().unwrap_or_default(), request.to_tag().unwrap_or_default());
         let route = request.values(Header::Route).next().and_then(NameAddr::parse);
         let token = route.and_then(|route| Uri::parse(route.uri)).and_then(|uri| uri.user);
@@ -205,7 +214,7 @@ impl App {
         source: &Source,
         status: StatusCode,
     ) -> Result<Box<str>, Refusal> {
-        let unix = self.wall.unix(now);
+        let unix = self.unix(now);
         let (credentials, challenge) = match status {
             StatusCode::UNAUTHORIZED => (Header::Authorization, Header::WwwAuthenticate),
             _ => (Header::ProxyAuthorization, Header::ProxyAuthenticate),

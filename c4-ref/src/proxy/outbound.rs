@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use sip_core::header::Header;
-use sip_core::proxy::{Branch, CommandError, ContextId, Hunt, NextHop, next_hop};
+use sip_core::header::{Header, NameAddr};
+use sip_core::proxy::next_hop::{self, NextHop};
+use sip_core::proxy::{Branch, CommandError, ContextId, Hunt};
 use sip_core::transaction::ServerId;
 use sip_core::uri::Uri;
 use sip_core::{Destination, Flow, Method, Request, StatusCode, Target, Transport};
@@ -11,7 +12,7 @@ use sip_core::{Destination, Flow, Method, Request, StatusCode, Target, Transport
 use super::app::{App, Mark};
 use super::calls::{CallId, NewCall, Tried};
 use super::inbound::Admitted;
-use super::location::Contact;
+use super::location::Found;
 use super::record_route::Sides;
 use crate::cdr;
 use crate::route::Hop;
@@ -62,7 +63,7 @@ impl App {
         let peer = admitted.peer.and_then(|peer| self.settings.peers.get(peer));
         let new = NewCall {
             id,
-            unix_ms: self.wall.unix_ms(now),
+            unix_ms: self.unix(now).as_millis() as u64,
             call_id: request.call_id(),
             from_tag: request.from_tag().unwrap_or_default(),
             from: from.uri,
@@ -193,16 +194,17 @@ impl App {
     }
 
     /// The branch to a registered contact; `None` when nobody can say where that is.
-    fn contact_branch(&mut self, now: Instant, wanted: &Wanted, contact: &Contact) -> Option<Branch> {
+    fn contact_branch(&mut self, now: Instant, wanted: &Wanted, contact: &Found) -> Option<Branch> {
         let (first, rest) = destinations(contact)?;
-        // A phone that is reached by the way it registered, and has no load balancer before it, is found again by ours.
-        let direct = contact.path.is_empty() && contact.flow.is_some();
+        let binding = &contact.binding;
+        // A phone that is reached by the way it registered, without a load balancer before it, is found again so.
+        let direct = matches!(first, Destination::Flow(_));
         let callee = direct.then(|| Target::new(first.transport(), first.remote()));
-        let tried = Tried { target: contact.uri.to_string(), ..Tried::default() };
-        let mut branch = self.branch(now, wanted, contact.uri.to_string(), first, callee, tried);
-        branch.user |= contact.mark() << 16;
-        branch.routes = contact.path.iter().map(|path| path.to_string()).collect();
-        branch.q = contact.q;
+        let tried = Tried { target: binding.contact().to_owned(), ..Tried::default() };
+        let mut branch = self.branch(now, wanted, binding.contact().to_owned(), first, callee, tried);
+        branch.user |= self.shared.location.mark(binding.contact()) << 16;
+        branch.routes = binding.path().map(str::to_owned).collect();
+        branch.q = binding.q().unwrap_or(1000);
         branch.failover = rest.into_iter().collect();
         Some(branch)
     }
@@ -227,7 +229,7 @@ impl App {
     }
 
     /// Names the socket to send from, so that Via and Record-Route agree.
-    fn from_our_socket(&self, to: Destination) -> Destination {
+    pub(super) fn from_our_socket(&self, to: Destination) -> Destination {
         match to {
             Destination::Target(mut target) if target.local.is_none() => {
                 let listener = self.settings.listener_for(target.transport, target.remote.ip());
@@ -251,7 +253,7 @@ impl App {
             return Vec::new();
         }
         let sides = Sides { caller: wanted.caller.clone(), callee };
-        let unix = self.wall.unix(now).as_secs();
+        let unix = self.unix(now).as_secs();
         let token = self.record_route.seal(unix, &wanted.call_id, &wanted.from_tag, wanted.flow.remote, &sides);
         let settings = &self.settings;
         let inside = settings.listener_at(wanted.flow.transport, wanted.flow.local);
@@ -281,23 +283,21 @@ impl App {
     }
 }
 
-/// Where a contact is: its Path, else the flow that it registered by, else its URI. What comes next if that fails.
-fn destinations(contact: &Contact) -> Option<(Destination, Option<Destination>)> {
+/// Where a contact is: its Path, else the flow that it registered by, else its URI. And where to try next.
+pub(super) fn destinations(found: &Found) -> Option<(Destination, Option<Destination>)> {
     let of_uri = |uri: &str| match next_hop::of_uri_text(uri) {
         Ok(NextHop::Target(target)) => Some(Destination::Target(target)),
         _ => None,
     };
-    if let Some(first) = contact.path.first() {
-        let route = sip_core::header::NameAddr::parse(first.as_bytes())?;
+    if let Some(first) = found.binding.path().next() {
+        let route = NameAddr::parse(first.as_bytes())?;
         return Some((of_uri(route.uri)?, None));
     }
-    let by_uri = of_uri(&contact.uri);
-    match (contact.flow, by_uri) {
-        (Some(flow), _) if contact.nated => Some((Destination::Flow(flow), None)),
-        (Some(flow), by_uri) if flow.connection.is_some() => Some((Destination::Flow(flow), by_uri)),
-        (_, Some(by_uri)) => Some((by_uri, None)),
-        (Some(flow), None) => Some((Destination::Flow(flow), None)),
-        (None, None) => None,
+    let by_uri = of_uri(found.binding.contact());
+    match found.flow {
+        Some(flow) if found.binding.is_nated() => Some((Destination::Flow(flow), None)),
+        Some(flow) if flow.connection.is_some() => Some((Destination::Flow(flow), by_uri)),
+        _ => Some((by_uri?, None)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nat::siphash::BuildSipHasher;
 use sip_core::Message;
@@ -29,15 +29,16 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// For this number of shards; `seed` as in [`super::Start`], `unix` is the present time since the Unix epoch.
-    pub fn new(settings: &Settings, shards: usize, seed: [u8; 32], unix: Duration) -> Shared {
-        let [a, b] = [seed.first_chunk(), seed.last_chunk()].map(|key: Option<&[u8; 16]>| key.copied().unwrap_or_default());
+    /// For this number of shards; `seed` as in [`super::Start`], `unix` is the time since the
+    /// Unix epoch at `now`.
+    pub fn new(settings: &Settings, shards: usize, seed: [u8; 32], now: Instant, unix: Duration) -> Shared {
+        let key = seed.last_chunk().copied().unwrap_or_default();
         let replay = || Mutex::new(Replay::new(NONCES, settings.nonce_lifetime, unix));
         Shared {
-            location: Location::new(settings, a),
+            location: Location::new(settings, seed, now, unix),
             replay: (0..REPLAY_TABLES).map(|_| replay()).collect(),
             shards: shards.max(1),
-            hasher: BuildSipHasher::new(b),
+            hasher: BuildSipHasher::new(key),
         }
     }
 
