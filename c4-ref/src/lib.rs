@@ -7,6 +7,7 @@ pub mod config;
 #[cfg(feature = "daemon")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one room with clocks and sockets")]
 pub mod io;
+pub mod ladder;
 pub mod lb;
 pub mod machine;
 pub mod net;

@@ -9,6 +9,7 @@ pub mod message;
 pub mod method;
 pub mod proxy;
 pub mod registrar;
+pub mod resolve;
 pub mod sanity;
 pub mod status;
 pub mod transaction;

@@ -21,8 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("auth", &["method", "status", "uri", "header", "message"]),
     ("resolve", &["flow", "uri", "header"]),
     ("transaction", &["flow", "limits", "method", "status", "uri", "header", "message"]),
-    ("ua", &["flow", "limits", "method", "status", "uri", "header", "message", "auth", "transaction"]),
-    ("proxy", &["flow", "limits", "method", "status", "uri", "header", "message", "transaction"]),
+    ("ua", &["flow", "limits", "method", "status", "uri", "header", "message", "auth", "resolve", "transaction"]),
+    ("proxy", &["flow", "limits", "method", "status", "uri", "header", "message", "resolve", "transaction"]),
     ("registrar", &["flow", "limits", "method", "status", "uri", "header", "message", "transaction"]),
     (
         "b2bua",
@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "header",
             "message",
             "auth",
+            "resolve",
             "transaction",
             "ua",
             "proxy",

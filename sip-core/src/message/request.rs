@@ -229,6 +229,12 @@ impl Request {
         _ = self.message.set_number(Header::MaxForwards, u64::from(hops));
     }
 
+    /// Sets the number of CSeq; the method stays.
+    pub fn set_cseq(&mut self, seq: u32) {
+        let value = format!("{seq} {}", self.method().as_str());
+        _ = self.message.set(Header::CSeq, value);
+    }
+
     /// Replaces the Request-URI.
     ///
     /// # Errors
