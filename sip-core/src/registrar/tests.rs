@@ -110,10 +110,16 @@ fn rfc3261_10_3_step_8_the_answer_lists_all_bindings_with_seconds_left_and_the_d
     let mut bench = Bench::new(|_| ());
     let first = bench.register(&["Contact: <sip:a@192.0.2.4>;q=0.25;expires=600, <sip:b@192.0.2.5>"]).unwrap();
     assert_eq!(first.status(), StatusCode::OK);
-    assert_eq!(values(&first, Header::Contact), ["<sip:b@192.0.2.5>;expires=3600", "<sip:a@192.0.2.4>;q=0.25;expires=600"]);
+    assert_eq!(
+        values(&first, Header::Contact),
+        ["<sip:b@192.0.2.5>;expires=3600", "<sip:a@192.0.2.4>;q=0.25;expires=600"]
+    );
     bench.wait(100);
     let list = bench.register(&[]).unwrap();
-    assert_eq!(values(&list, Header::Contact), ["<sip:b@192.0.2.5>;expires=3500", "<sip:a@192.0.2.4>;q=0.25;expires=500"]);
+    assert_eq!(
+        values(&list, Header::Contact),
+        ["<sip:b@192.0.2.5>;expires=3500", "<sip:a@192.0.2.4>;q=0.25;expires=500"]
+    );
     assert_eq!(list.header(Header::Date), Some(&b"Sun, 06 Nov 1994 08:51:17 GMT"[..]));
     assert!(list.to_tag().is_some());
     assert_eq!(list.call_id(), "a@phone");
@@ -154,7 +160,7 @@ fn rfc3261_10_3_step_7_too_brief_is_423_with_min_expires_and_changes_nothing() {
     // An hour or more is never too brief.
     bench.registrar.set_config(Config { min_expires: 7200, ..Config::new([3; 32]) });
     assert!(bench.register(&["Contact: <sip:a@h>;expires=3600"]).is_ok());
-    assert_eq!(bench.register(&["Contact: <sip:a@h>;expires=3599"]), Err(Refusal::TooBrief(3600)));
+    assert_eq!(bench.register(&["Contact: <sip:a@h>;expires=3599"]).err(), Some(Refusal::TooBrief(3600)));
 }
 
 #[test]
@@ -179,8 +185,8 @@ fn rfc3261_10_3_step_7_same_call_id_needs_a_higher_cseq_or_500_and_nothing_chang
     bench.events();
     for cseq in [10, 9] {
         let lines = ["Contact: <sip:b@h>", "Contact: <sip:a@h>;expires=0"];
-        assert_eq!(send(&mut bench, "a@phone", cseq, &lines), Err(Refusal::OutOfOrder));
-        assert_eq!(send(&mut bench, "a@phone", cseq, &["Contact: *", "Expires: 0"]), Err(Refusal::OutOfOrder));
+        assert_eq!(send(&mut bench, "a@phone", cseq, &lines).err(), Some(Refusal::OutOfOrder));
+        assert_eq!(send(&mut bench, "a@phone", cseq, &["Contact: *", "Expires: 0"]).err(), Some(Refusal::OutOfOrder));
     }
     assert_eq!(Refusal::OutOfOrder.status(), StatusCode::SERVER_INTERNAL_ERROR);
     assert_eq!((bench.contacts(), bench.events()), (vec!["sip:a@h".to_owned()], vec![]));
@@ -188,7 +194,7 @@ fn rfc3261_10_3_step_7_same_call_id_needs_a_higher_cseq_or_500_and_nothing_chang
     send(&mut bench, "b@phone", 1, &["Contact: <sip:a@h>;expires=700"]).unwrap();
     let binding = &bench.registrar.lookup(bench.now, AOR)[0];
     assert_eq!((binding.call_id(), binding.cseq(), binding.expires_in(bench.now)), ("b@phone", 1, 700));
-    assert_eq!(send(&mut bench, "b@phone", 1, &["Contact: <sip:a@h>"]), Err(Refusal::OutOfOrder));
+    assert_eq!(send(&mut bench, "b@phone", 1, &["Contact: <sip:a@h>"]).err(), Some(Refusal::OutOfOrder));
     send(&mut bench, "a@phone", 2, &["Contact: <sip:a@h>;expires=0"]).unwrap();
     assert!(bench.registrar.is_empty());
 }
@@ -203,7 +209,7 @@ fn rfc3261_10_3_step_6_star_stands_alone_and_with_expires_0() {
         &["Contact: *, <sip:a@h>", "Expires: 0"],
         &["Contact: <sip:a@h>", "Contact: *", "Expires: 0"],
     ] {
-        assert_eq!(bench.register(lines), Err(Refusal::BadStar), "{lines:?}");
+        assert_eq!(bench.register(lines).err(), Some(Refusal::BadStar), "{lines:?}");
         assert_eq!(bench.registrar.len(), 2);
     }
     bench.events();
@@ -281,7 +287,7 @@ fn rfc3261_10_3_step_7_what_has_ended_counts_no_more_though_no_timer_ran() {
 fn one_contact_too_many_is_403_or_replaces_the_oldest() {
     let mut bench = Bench::new(|c| c.max_contacts = 2);
     bench.register(&["Contact: <sip:a@h>, <sip:b@h>"]).unwrap();
-    assert_eq!(bench.register(&["Contact: <sip:c@h>"]), Err(Refusal::TooManyContacts));
+    assert_eq!(bench.register(&["Contact: <sip:c@h>"]).err(), Some(Refusal::TooManyContacts));
     assert_eq!(Refusal::TooManyContacts.status(), StatusCode::FORBIDDEN);
     // One goes and one comes in the same request.
     bench.register(&["Contact: <sip:a@h>;expires=0, <sip:c@h>"]).unwrap();
@@ -299,7 +305,7 @@ fn one_contact_too_many_is_403_or_replaces_the_oldest() {
     assert_eq!(bench.events(), [('-', "sip:b@h".to_owned()), ('+', "sip:c@h".to_owned())]);
     assert_eq!(bench.contacts(), ["sip:c@h", "sip:a@h"]);
     let three = bench.register(&["Contact: <sip:d@h>, <sip:e@h>, <sip:f@h>"]);
-    assert_eq!(three, Err(Refusal::TooManyContacts));
+    assert_eq!(three.err(), Some(Refusal::TooManyContacts));
 }
 
 #[test]
@@ -316,7 +322,7 @@ fn bounds_are_kept_at_admission() {
     let mut bench = Bench::new(|c| c.max_aors = 1);
     bench.register(&["Contact: <sip:a@h>"]).unwrap();
     let other = request_to("<sip:carol@biloxi.com>", "c@phone", 1, &["Contact: <sip:c@h>"]);
-    assert_eq!(bench.send(&other), Err(Refusal::Full));
+    assert_eq!(bench.send(&other).err(), Some(Refusal::Full));
     assert_eq!(Refusal::Full.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(bench.register(&["Contact: <sip:b@h>"]).is_ok(), "a known address may have more");
     let query = request_to("<sip:carol@biloxi.com>", "c@phone", 2, &[]);
@@ -324,16 +330,16 @@ fn bounds_are_kept_at_admission() {
 
     let mut bench = Bench::new(|c| c.max_events = 1);
     bench.register(&["Contact: <sip:a@h>"]).unwrap();
-    assert_eq!(bench.register(&["Contact: <sip:b@h>"]), Err(Refusal::Busy));
+    assert_eq!(bench.register(&["Contact: <sip:b@h>"]).err(), Some(Refusal::Busy));
     assert_eq!(bench.events().len(), 1);
     assert!(bench.register(&["Contact: <sip:b@h>"]).is_ok());
 
     let mut bench = Bench::new(|c| c.max_binding = 200);
     let long = format!("Contact: <sip:short@h>, <sip:{}@h>", "x".repeat(200));
-    assert_eq!(bench.register(&[&long]), Err(Refusal::TooLong));
+    assert_eq!(bench.register(&[&long]).err(), Some(Refusal::TooLong));
     assert!(bench.registrar.is_empty(), "the short one is not added either");
     let many: Vec<String> = (0..65).map(|n| format!("<sip:{n}@h>")).collect();
-    assert_eq!(bench.register(&[&format!("Contact: {}", many.join(","))]), Err(Refusal::TooManyContacts));
+    assert_eq!(bench.register(&[&format!("Contact: {}", many.join(","))]).err(), Some(Refusal::TooManyContacts));
 }
 
 #[test]
@@ -355,7 +361,7 @@ fn rfc3327_5_3_path_is_kept_in_order_and_echoed_to_a_phone_that_supports_it() {
     assert_eq!(bench.registrar.lookup(bench.now, AOR)[0].path().count(), 0);
 
     let mut strict = Bench::new(|c| c.path = PathPolicy::Refuse);
-    assert_eq!(strict.register(&lines), Err(Refusal::PathUnsupported));
+    assert_eq!(strict.register(&lines).err(), Some(Refusal::PathUnsupported));
     assert!(strict.register(&supports).is_ok() && strict.register(&["Contact: <sip:a@h>"]).is_ok());
 }
 
@@ -395,7 +401,9 @@ fn lookup_is_ordered_by_q_then_the_last_changed() {
 #[test]
 fn q_is_written_as_it_was_meant() {
     let mut bench = Bench::new(|_| ());
-    for (given, written) in [("0", "0"), ("0.5", "0.5"), ("0.050", "0.05"), ("0.123", "0.123"), ("1.000", "1"), ("0.70", "0.7")] {
+    for (given, written) in
+        [("0", "0"), ("0.5", "0.5"), ("0.050", "0.05"), ("0.123", "0.123"), ("1.000", "1"), ("0.70", "0.7")]
+    {
         let response = bench.register(&[&format!("Contact: <sip:a@h>;q={given}")]).unwrap();
         assert_eq!(values(&response, Header::Contact), [format!("<sip:a@h>;q={written};expires=3600")]);
     }
@@ -459,7 +467,7 @@ fn a_store_that_follows_the_events_can_put_everything_back() {
     assert!(after.events().is_empty());
     // The CSeq rule holds on.
     after.cseq = 1;
-    assert_eq!(after.register(&["Contact: <sip:c@h>"]), Err(Refusal::OutOfOrder));
+    assert_eq!(after.register(&["Contact: <sip:c@h>"]).err(), Some(Refusal::OutOfOrder));
     assert!(after.register(&["Contact: <sip:c@h>"]).is_ok());
 }
 
@@ -494,7 +502,7 @@ fn only_register_is_taken() {
         "OPTIONS sip:biloxi.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK7\r\nMax-Forwards: 70\r\n\
          From: <sip:b@h>;tag=4\r\nTo: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
     );
-    assert_eq!(bench.send(&request), Err(Refusal::NotRegister));
+    assert_eq!(bench.send(&request).err(), Some(Refusal::NotRegister));
 }
 
 #[test]
@@ -505,6 +513,6 @@ fn rfc3261_10_3_step_5_the_address_is_canonical() {
     assert_eq!(bench.contacts(), ["sip:a@h"]);
     for to in ["<tel:+1>", "<mailto:bob@biloxi.com>"] {
         let request = request_to(to, "a", 1, &["Contact: <sip:a@h>"]);
-        assert_eq!(bench.send(&request), Err(Refusal::NoAddressOfRecord));
+        assert_eq!(bench.send(&request).err(), Some(Refusal::NoAddressOfRecord));
     }
 }
