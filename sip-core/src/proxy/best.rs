@@ -1,6 +1,7 @@
 //! The choice of the best response (RFC 3261 §16.7 steps 4, 6 and 7).
 
 use super::event::{BranchRef, By, Cause};
+use super::fold::unfold;
 use crate::header::Header;
 use crate::message::Response;
 use crate::status::StatusCode;
@@ -8,8 +9,8 @@ use crate::status::StatusCode;
 /// The best final response of a context so far, and the challenges of those that lost.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Best {
-    chosen: Option<Candidate>,
-    challenges: Vec<(Header, Vec<u8>)>,
+    pub(super) chosen: Option<Candidate>,
+    pub(super) challenges: Vec<(Header, Vec<u8>)>,
 }
 
 /// A final response of a branch; no message where the status stands for a timer or a failure.
@@ -36,6 +37,16 @@ impl Best {
         self.chosen.as_ref().map(|chosen| chosen.status)
     }
 
+    /// The best response's message.
+    pub(super) fn response(&self) -> Option<&Response> {
+        self.chosen.as_ref()?.response.as_ref()
+    }
+
+    /// Forgets a 3xx, because the caller has followed it (RFC 3261 §16.7 step 4).
+    pub(super) fn forget_redirection(&mut self) {
+        self.chosen.take_if(|chosen| chosen.status.class() == 3);
+    }
+
     /// Whether a 6xx came: nothing else may be tried (RFC 3261 §16.7 step 5).
     pub(super) fn is_global(&self) -> bool {
         self.status().is_some_and(|status| status.class() == 6)
@@ -60,7 +71,7 @@ impl Best {
             return;
         }
         for name in [Header::WwwAuthenticate, Header::ProxyAuthenticate] {
-            self.challenges.extend(response.headers(name).map(|value| (name, value.to_vec())));
+            self.challenges.extend(response.headers(name).map(|value| (name, unfold(value))));
         }
     }
 
@@ -69,7 +80,7 @@ impl Best {
         let mut chosen = self.chosen.take()?;
         if let Some(response) = chosen.response.as_mut().filter(|_| is_challenge(chosen.status)) {
             for (name, value) in self.challenges.drain(..) {
-                // A value that was received can be written again.
+                // A value without folds that was received can be written again.
                 let _ = response.push_back(name, &value);
             }
         }

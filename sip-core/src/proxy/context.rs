@@ -5,7 +5,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::best::Best;
-use super::event::{BranchRef, ContextId, Outcome};
+use super::event::{BranchRef, By, ContextId, Outcome};
 use super::loop_detection::LoopHash;
 use super::targets::{Branch, Hunt, Queue};
 use crate::message::Request;
@@ -17,6 +17,9 @@ pub struct Options {
     /// Ask with [`Exhausted`](super::Event::Exhausted) before a failure is sent: redirections, forwards on no answer,
     /// a last resort.
     pub ask: bool,
+    /// Follow the Contacts of a 3xx (RFC 3261 §16.5, §16.7 step 4) that are written as numbers. The callee then decides
+    /// where calls go: only for peers that may.
+    pub recurse: bool,
     /// Targets may be added while others ring: keeps a share of Max-Breadth back for them (RFC 5393 §5.3).
     pub late: bool,
     /// Instead of [`Config::ringing_limit`](super::Config::ringing_limit).
@@ -55,16 +58,26 @@ pub(super) struct Context {
     /// Max-Breadth received, or the default.
     pub(super) breadth: u16,
     pub(super) best: Best,
-    /// The caller gave up: the Reason of its CANCEL.
-    pub(super) cancelled: Option<Option<Box<str>>>,
+    /// Given up, by whom and why.
+    pub(super) cancelled: Option<Cancelled>,
     /// Set when the final response was sent.
     pub(super) outcome: Option<Outcome>,
     /// End of the phase: of the wait for the caller, of ringing.
     pub(super) deadline: Option<Instant>,
     /// The entry in the timer table; may be earlier than what is due.
     pub(super) armed: Option<Instant>,
+    /// Request-URIs tried, where redirections are followed.
+    pub(super) tried: Vec<Box<str>>,
     /// Hashes of To tags of 2xx sent on.
     pub(super) answers: SmallVec<[u32; 2]>,
+}
+
+/// A request that was given up.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Cancelled {
+    pub(super) by: By,
+    /// The Reason header's value (RFC 3326).
+    pub(super) reason: Option<Box<str>>,
 }
 
 /// A branch that was sent.
@@ -78,8 +91,8 @@ pub(super) struct Leg {
     pub(super) deadline: Option<Instant>,
     /// Its share of Max-Breadth while it is pending.
     pub(super) breadth: u16,
-    /// What to send to its next destination.
-    pub(super) retry: Option<Box<Branch>>,
+    /// What was sent, where it may have to be sent again: to its next destination, or to where a 3xx points.
+    pub(super) sent: Option<Box<Branch>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::best::Best;
 use super::config::Config;
-use super::context::{Context, Options, Phase};
+use super::context::{Cancelled, Context, Options, Phase};
 use super::event::{By, ContextId, Event, Outcome};
 use super::hash::{HashKey, Hex};
 use super::loop_detection::LoopHash;
@@ -40,8 +40,8 @@ pub struct Proxy {
     pub(super) config: Config,
     pub(super) loop_key: HashKey,
     pub(super) tag_key: HashKey,
-    tags: u64,
-    now: Instant,
+    pub(super) tags: u64,
+    pub(super) now: Instant,
     pub(super) contexts: Contexts,
     pub(super) owners: Owners,
     pub(super) timers: Timers,
@@ -209,6 +209,7 @@ impl Proxy {
             breadth,
             best: Best::default(),
             cancelled: None,
+            tried: Vec::new(),
             outcome: None,
             deadline: Some(now + self.config.answer_limit),
             armed: None,
@@ -234,6 +235,12 @@ impl Proxy {
     /// The same, to change it for all branches that are yet to be sent: credentials taken off, an identity put on.
     pub fn request_mut(&mut self, id: ContextId) -> Option<&mut Request> {
         self.contexts.get_mut(id).map(|context| &mut context.request)
+    }
+
+    /// The best final response so far, unless it stands for a timer or a failure: what Exhausted asks about. The Contacts
+    /// of a 3xx are read by [`redirects`](super::redirect::redirects).
+    pub fn best_response(&self, id: ContextId) -> Option<&Response> {
+        self.contexts.get(id)?.best.response()
     }
 
     /// The caller's mark on a context; its events carry it.
@@ -274,6 +281,7 @@ impl Proxy {
             return Ok(());
         }
         if context.phase != Phase::Running {
+            context.best.forget_redirection();
             context.phase = Phase::Running;
             context.deadline = None;
         }
@@ -352,7 +360,7 @@ impl Proxy {
             return Err(CommandError::Gone);
         }
         let Some(context) = self.contexts.take(id) else { return Err(CommandError::Gone) };
-        self.give_up(now, layer, context, reason.map(Into::into));
+        self.give_up(now, layer, context, Cancelled { by: By::Application, reason: reason.map(Into::into) });
         Ok(())
     }
 

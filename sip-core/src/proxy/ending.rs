@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use super::context::{Context, Leg, LegState, Phase};
+use super::context::{Cancelled, Context, Leg, LegState, Phase};
 use super::core::Proxy;
-use super::event::{Event, Outcome};
+use super::event::{By, Event, Outcome};
+use super::fold::unfold;
 use crate::header::Header;
 use crate::message::{Request, Response};
 use crate::transaction::{Layer, ServerId};
@@ -42,26 +43,20 @@ impl Proxy {
     pub(super) fn on_cancel(&mut self, now: Instant, layer: &mut Layer, server: ServerId, request: &Request) -> bool {
         let Some(id) = self.owners.servers.get(&server).copied() else { return false };
         if let Some(context) = self.contexts.take(id) {
-            self.give_up(now, layer, context, reasons(request));
+            self.give_up(now, layer, context, Cancelled { by: By::Caller, reason: reasons(request) });
         }
         true
     }
 
-    pub(super) fn give_up(
-        &mut self,
-        now: Instant,
-        layer: &mut Layer,
-        mut context: Box<Context>,
-        reason: Option<Box<str>>,
-    ) {
+    pub(super) fn give_up(&mut self, now: Instant, layer: &mut Layer, mut context: Box<Context>, cancelled: Cancelled) {
         if !context.is_open() {
             return self.settle(context);
         }
         self.stats.cancelled += 1;
         context.queue.clear();
         context.deadline = None;
-        self.cancel_legs(now, layer, &mut context, reason.as_deref());
-        context.cancelled = Some(reason);
+        self.cancel_legs(now, layer, &mut context, cancelled.reason.as_deref());
+        context.cancelled = Some(cancelled);
         if context.phase == Phase::Routing {
             context.phase = Phase::Running;
         }
@@ -88,7 +83,7 @@ impl Proxy {
         for leg in context.legs.iter_mut().filter(|leg| leg.is_live() && which(leg)) {
             leg.state = state;
             leg.deadline = None; // the layer gives it 64*T1 from here (RFC 3261 §9.1)
-            leg.retry = None;
+            leg.sent = None;
             let _ = layer.cancel(now, leg.client, reason); // Gone: its final response is on the way to us
         }
     }
@@ -103,7 +98,7 @@ impl Proxy {
         mut outcome: Outcome,
     ) {
         if outcome.reason.is_none() {
-            outcome.reason = context.cancelled.clone().flatten();
+            outcome.reason = context.cancelled.as_ref().and_then(|cancelled| cancelled.reason.clone());
         }
         context.phase = Phase::Ending;
         context.deadline = None;
@@ -134,6 +129,6 @@ impl Proxy {
 
 /// The Reason values of a CANCEL, to be carried on (RFC 3326 §2).
 fn reasons(request: &Request) -> Option<Box<str>> {
-    let values: Vec<_> = request.headers(Header::Reason).map(String::from_utf8_lossy).collect();
-    if values.is_empty() { None } else { Some(values.join(", ").into()) }
+    let values: Vec<_> = request.headers(Header::Reason).map(unfold).collect();
+    if values.is_empty() { None } else { Some(String::from_utf8_lossy(&values.join(&b", "[..])).into()) }
 }

@@ -52,7 +52,7 @@ pub enum Event {
         status: StatusCode,
         /// Why.
         cause: Cause,
-        /// Whether the same branch goes on to its next destination.
+        /// Whether it goes on: the same branch to its next destination, or others where it was redirected to.
         retried: bool,
     },
     /// All targets failed and the context was told to ask ([`Options::ask`](super::Options::ask)): answer with

@@ -83,8 +83,12 @@ impl Proxy {
         self.owners.clients.insert(client, Owner::Leg(context.id, index as u16));
         self.stats.branches += 1;
         let deadline = context.invite.then(|| now + self.config.timer_c);
-        let retry = (!branch.failover.is_empty()).then(|| Box::new(branch));
-        context.legs.push(Leg { client, user, state: LegState::Trying, hunt, deadline, breadth: share, retry });
+        if context.options.recurse {
+            context.tried.push(branch.uri.as_deref().unwrap_or(context.request.uri()).into());
+        }
+        let again = context.options.recurse || !branch.failover.is_empty();
+        let sent = again.then(|| Box::new(branch));
+        context.legs.push(Leg { client, user, state: LegState::Trying, hunt, deadline, breadth: share, sent });
         self.start_ringing_limit(now, context);
     }
 
@@ -101,7 +105,7 @@ impl Proxy {
     /// Sends a leg again to its next destination (RFC 3263 §4.3). False: there is none.
     pub(super) fn fail_over(&mut self, now: Instant, layer: &mut Layer, context: &mut Context, index: usize) -> bool {
         let Some(leg) = context.legs.get_mut(index) else { return false };
-        let Some(mut branch) = leg.retry.take() else { return false };
+        let Some(mut branch) = leg.sent.take() else { return false };
         let share = leg.breadth;
         while !branch.failover.is_empty() {
             branch.destination = branch.failover.remove(0);
@@ -113,7 +117,7 @@ impl Proxy {
                     leg.client = client;
                     leg.state = LegState::Trying;
                     leg.deadline = deadline;
-                    leg.retry = (!branch.failover.is_empty()).then_some(branch);
+                    leg.sent = Some(branch);
                 }
                 return true;
             }
@@ -149,16 +153,21 @@ impl Proxy {
 
     /// Every branch has ended and no final response was sent: the best one goes (RFC 3261 §16.7 step 6).
     pub(super) fn conclude_best(&mut self, now: Instant, layer: &mut Layer, mut context: Box<Context>) {
-        let cancelled = context.cancelled.is_some();
+        let given_up = context.cancelled.as_ref().map(|cancelled| cancelled.by);
+        let cancelled = given_up.is_some();
         let Some(candidate) = context.best.take() else {
-            let (status, by) = match (cancelled, context.phase) {
-                (true, _) => (StatusCode::REQUEST_TERMINATED, By::Caller),
-                (false, Phase::Routing) => (StatusCode::SERVER_INTERNAL_ERROR, By::Timer),
-                (false, _) => (StatusCode::TEMPORARILY_UNAVAILABLE, By::Application), // RFC 3261 §16.5: no targets
+            let (status, by) = match (given_up, context.phase) {
+                (Some(by), _) => (StatusCode::REQUEST_TERMINATED, by),
+                (None, Phase::Routing) => (StatusCode::SERVER_INTERNAL_ERROR, By::Timer),
+                (None, _) => (StatusCode::TEMPORARILY_UNAVAILABLE, By::Application), // RFC 3261 §16.5: no targets
             };
             return self.answer_own(now, layer, context, status, by, None);
         };
-        let (status, by, branch) = (candidate.status, candidate.by(), Some(candidate.branch));
+        let (status, branch) = (candidate.status, Some(candidate.branch));
+        let by = match given_up {
+            Some(by) if candidate.response.is_none() || status == StatusCode::REQUEST_TERMINATED => by,
+            _ => candidate.by(),
+        };
         match candidate.response {
             // RFC 4320 §4.2: a 408 to anything but INVITE comes too late for whom it is meant; the layer keeps it back.
             _ if !context.invite && status == StatusCode::REQUEST_TIMEOUT => {
@@ -168,7 +177,7 @@ impl Proxy {
                 self.settle(context);
             }
             None if cancelled => {
-                self.answer_own(now, layer, context, StatusCode::REQUEST_TERMINATED, By::Caller, branch);
+                self.answer_own(now, layer, context, StatusCode::REQUEST_TERMINATED, by, branch);
             }
             // RFC 3261 §16.7 step 6: a 503 speaks of its sender alone.
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
@@ -177,7 +186,6 @@ impl Proxy {
             None => self.answer_own(now, layer, context, status, by, branch),
             Some(response) => {
                 let reason = super::core::reason_of(response.header(Header::Reason));
-                let by = if cancelled && status == StatusCode::REQUEST_TERMINATED { By::Caller } else { by };
                 let outcome = Outcome { status: Some(status), by, branch, cancelled, reason };
                 self.answer(now, layer, &mut context, response, outcome);
                 self.settle(context);

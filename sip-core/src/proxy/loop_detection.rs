@@ -18,7 +18,7 @@ impl LoopHash {
         hash.part(request.uri().as_bytes());
         hash.part(request.call_id().as_bytes());
         hash.optional(request.from_tag().map(str::as_bytes));
-            hash.number(u64::from(request.cseq().seq));
+        hash.number(u64::from(request.cseq().seq));
         for name in [Header::Route, Header::ProxyRequire] {
             for value in request.headers(name) {
                 hash.part(value);

@@ -2,7 +2,7 @@
 //! response context, stateless forwarding.
 //!
 //! [`Proxy`] is the stateful core. What a stateless element shares with it stands in small rooms of its own:
-//! [`hash`], [`loop_detection`], [`max_forwards`], [`next_hop`], [`route`], [`stateless`], [`validate`], and [`Locals`].
+//! [`hash`], [`loop_detection`], [`max_forwards`], [`next_hop`], [`redirect`], [`route`], [`stateless`], [`validate`], and [`Locals`].
 
 mod best;
 mod config;
@@ -10,14 +10,17 @@ mod context;
 mod core;
 mod ending;
 mod event;
+mod fold;
 mod forwarding;
 pub mod hash;
 mod local;
 pub mod loop_detection;
 pub mod max_forwards;
 pub mod next_hop;
+pub mod redirect;
 mod responses;
 pub mod route;
+mod state;
 pub mod stateless;
 mod stats;
 mod table;

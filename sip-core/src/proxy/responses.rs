@@ -82,6 +82,8 @@ impl Proxy {
     /// A response of a branch. Some: it belongs to no branch.
     fn on_response(&mut self, now: Instant, layer: &mut Layer, id: ClientId, response: Response) -> Option<Response> {
         match self.owners.clients.get_mut(&id) {
+            // RFC 3261 §16.7 step 3: without another Via it was meant for us, and nothing we sent wants that.
+            Some(_) if response.via().is_none() => None,
             Some(Owner::Leg(context, index)) => {
                 let (context, index) = (*context, usize::from(*index));
                 let mut context = self.contexts.take(context)?;
@@ -210,6 +212,10 @@ impl Proxy {
         if open && tries_next(state, status, cause) && self.fail_over(now, layer, &mut context, index) {
             self.branch_failed(&context, index, status, cause, true);
             return self.settle(context);
+        }
+        if open && response.as_ref().is_some_and(|r| status.class() == 3 && self.recurse(&mut context, index, r)) {
+            self.branch_failed(&context, index, status, cause, true);
+            return self.progress(now, layer, context);
         }
         let candidate = if state == LegState::Expired && matches!(status.code(), 408 | 487) {
             Candidate { status: StatusCode::REQUEST_TIMEOUT, response: None, branch, cause: Cause::Expired }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::fold::unfold;
 use super::local::Locals;
 use super::next_hop;
 use crate::header::{Header, NameAddr};
@@ -62,11 +63,6 @@ fn replace(request: &mut Request, routes: &[Vec<u8>]) {
         // A value that was received holds no line end but in a fold, and values() has none left.
         let _ = request.push_back(Header::Route, unfold(route));
     }
-}
-
-/// A fold is one blank (RFC 3261 §7.3.1).
-fn unfold(value: &[u8]) -> Vec<u8> {
-    value.split(|c| *c == b'\r' || *c == b'\n').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b' ')
 }
 
 /// A Request-URI whose maddr is ours goes on without it, and without port and transport (RFC 3261 §16.4).

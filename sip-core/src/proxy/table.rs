@@ -13,15 +13,15 @@ use crate::transaction::{ClientId, ServerId};
 /// Contexts by id. A slot is used again under another generation, so that an id never comes back.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contexts {
-    slots: Vec<Slot>,
-    free: Vec<u32>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) free: Vec<u32>,
     len: usize,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Slot {
-    generation: u32,
-    context: Option<Box<Context>>,
+pub(super) struct Slot {
+    pub(super) generation: u32,
+    pub(super) context: Option<Box<Context>>,
 }
 
 impl Contexts {
@@ -153,7 +153,7 @@ impl Hasher for IdHasher {
 }
 
 /// When contexts are to be looked at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Timers {
     entries: BTreeSet<(Instant, ContextId)>,
 }
