@@ -15,7 +15,7 @@ use super::stats::Stats;
 use super::table::{Contexts, Owners, Timers};
 use super::targets::{Branch, Queue};
 use super::validate::{self, Refusal};
-use crate::flow::Destination;
+use crate::flow::{Destination, Target};
 use crate::header::Header;
 use crate::message::{Checked, Request, Response};
 use crate::method::Method;
@@ -366,7 +366,19 @@ impl Proxy {
 
     /// Sends an ACK to a 2xx on along its route, without state (RFC 3261 §16.6, §16.11). Only where a Route of ours
     /// brought it: we forward no ACK that we know nothing of.
-    pub fn forward_ack(&mut self, now: Instant, layer: &mut Layer, mut request: Request) -> Result<(), AckDropped> {
+    pub fn forward_ack(&mut self, now: Instant, layer: &mut Layer, request: Request) -> Result<(), AckDropped> {
+        self.forward_ack_to(now, layer, request, None)
+    }
+
+    /// The same for a dialog whose other side is not where its Contact says: without a further Route the ACK goes to
+    /// `direct`, not to the Request-URI.
+    pub fn forward_ack_to(
+        &mut self,
+        now: Instant,
+        layer: &mut Layer,
+        mut request: Request,
+        direct: Option<Target>,
+    ) -> Result<(), AckDropped> {
         let now = self.tick(now);
         let hash = LoopHash::of(self.loop_key, &request);
         if hash.is_loop(&request) {
@@ -377,7 +389,11 @@ impl Proxy {
         }
         max_forwards::decrement(&mut request).map_err(|_| AckDropped::TooManyHops)?;
         route::postprocess(&mut request).map_err(|_| NoNextHop)?;
-        match next_hop::of_request(&request)? {
+        let next_hop = match direct {
+            Some(target) if request.header(Header::Route).is_none() => NextHop::Target(target),
+            _ => next_hop::of_request(&request)?,
+        };
+        match next_hop {
             NextHop::Target(target) => {
                 layer.send(now, Checked::Request(request), Destination::Target(target))?;
                 self.stats.acks += 1;

@@ -1,0 +1,117 @@
+//! What comes of a request that was sent on: the call's record, and contacts found dead.
+
+use std::time::Instant;
+
+use sip_core::Request;
+use sip_core::header::Header;
+use sip_core::proxy::{AckDropped, By, Cause, ContextId, Event, Outcome};
+use sip_core::uri::Uri;
+use sip_core::StatusCode;
+
+use super::app::{App, Mark};
+use super::calls::End;
+use crate::cdr::ReleasedBy;
+use crate::cdr::spool::Entry;
+
+impl App {
+    /// An event of the proxy core.
+    pub(super) fn follow(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Route { id, in_dialog, own_routes } => self.route(now, id, in_dialog, own_routes),
+            Event::Provisional { user, status, .. } => {
+                let rings = matches!(status, StatusCode::RINGING | StatusCode::SESSION_PROGRESS);
+                if let (true, Mark::Call(call)) = (rings, Mark::of_user(user)) {
+                    self.calls.ringing(now, call);
+                }
+            }
+            Event::BranchFailed { id, branch, status, cause, .. } => {
+                self.branch_failed(now, id, branch.user >> 16, status, cause);
+            }
+            Event::Answered { user, branch, status, to_tag, first: true, .. } => {
+                let Mark::Call(call) = Mark::of_user(user) else { return };
+                let tag = to_tag.as_deref().unwrap_or_default();
+                let answer = self.calls.answered(now, call, branch.user & 0xffff, tag, status.code());
+                if let Some((id, at)) = answer {
+                    self.counters.calls_answered += 1;
+                    self.spool(Entry::Answer(id, at));
+                }
+            }
+            Event::Finished { user, outcome, .. } => {
+                self.finished(now, Mark::of_user(user), outcome.status, Some(&outcome));
+            }
+            _ => {}
+        }
+    }
+
+    /// A dead contact, and one whose flow is gone (430, RFC 5626 §5.3), is dropped; the core tries the next.
+    fn branch_failed(&mut self, now: Instant, id: ContextId, contact: u64, status: StatusCode, cause: Cause) {
+        let dead = matches!(cause, Cause::Timeout | Cause::Transport) || status == StatusCode::FLOW_FAILED;
+        if contact == 0 || !dead {
+            return;
+        }
+        let Some(request) = self.proxy.request_of(id) else { return };
+        let Some(aor) = Uri::parse(request.uri()).map(|uri| uri.aor()) else { return };
+        self.drop_contact(now, &aor, contact);
+    }
+
+    /// A context is over, or was refused before it began (`outcome` is none).
+    pub(super) fn finished(
+        &mut self,
+        now: Instant,
+        mark: Mark,
+        status: Option<StatusCode>,
+        outcome: Option<&Outcome>,
+    ) {
+        let code = status.map_or(0, StatusCode::code);
+        match mark {
+            Mark::None => {}
+            Mark::Call(call) if matches!(code, 401 | 407) => {
+                if let Some(id) = self.calls.forget(call) {
+                    self.spool(Entry::End(id));
+                }
+            }
+            Mark::Call(_) if (200..300).contains(&code) => {}
+            Mark::Call(call) => {
+                let by = match outcome.map(|outcome| outcome.by) {
+                    Some(By::Callee) => ReleasedBy::Callee,
+                    Some(By::Caller) => ReleasedBy::Caller,
+                    _ => ReleasedBy::Proxy,
+                };
+                let reason = outcome.and_then(|outcome| outcome.reason.as_deref()).unwrap_or_default();
+                let branch = outcome.and_then(|outcome| outcome.branch).map(|branch| branch.user & 0xffff);
+                if let Some(record) = self.calls.end(now, call, branch, End { status: code, by, reason }) {
+                    self.counters.calls_failed += 1;
+                    self.write_record(record);
+                }
+            }
+            Mark::Bye(call) if matches!(code, 401 | 407) => self.calls.bye_refused(call),
+            Mark::Bye(call) => {
+                let end = End { status: code, by: ReleasedBy::Proxy, reason: "" };
+                if let Some(record) = self.calls.end(now, call, None, end) {
+                    self.write_record(record);
+                }
+            }
+        }
+    }
+
+    /// A BYE goes through: if its full dialog id is that of a call here, the call ends with it.
+    pub(super) fn bye(&mut self, now: Instant, request: &Request) -> Mark {
+        let (from_tag, to_tag) = (request.from_tag().unwrap_or_default(), request.to_tag().unwrap_or_default());
+        let Some((call, by)) = self.calls.find(request.call_id(), from_tag, to_tag) else { return Mark::None };
+        self.calls.bye(now, call, by, request.header_str(Header::Reason).unwrap_or_default());
+        Mark::Bye(call)
+    }
+
+    /// An ACK to a 2xx goes the way of its dialog; any other is dropped.
+    pub(super) fn handle_ack(&mut self, now: Instant, request: Request) {
+        let Some(admitted) = self.admitted.take() else {
+            self.counters.stray_ack += 1;
+            return;
+        };
+        match self.proxy.forward_ack_to(now, &mut self.layer, request, admitted.direct) {
+            Ok(()) => {}
+            Err(AckDropped::Unresolved(..)) => self.counters.unresolved += 1,
+            Err(_) => self.counters.stray_ack += 1,
+        }
+    }
+}
