@@ -84,15 +84,17 @@ pub(super) fn head(buf: &[u8], limits: &Limits) -> Result<Head, ParseError> {
     let (start, mut flaw) = start_line(buf.get(..start_end - 2).unwrap_or_default())?;
     let mut lines = Vec::with_capacity(USUAL_LINES);
     let mut declared = Declared::Absent;
+    let mut line_feeds = 1;
     let max_line = limits.max_header.min(Limits::HEADER_CEILING);
     let mut at = start_end;
     loop {
         let rest = buf.get(at..).unwrap_or_default();
         if let [b'\r', b'\n', ..] = rest {
             at += 2;
+            line_feeds += 1;
             break;
         }
-        let Some(len) = folded_len(rest)? else {
+        let Some(len) = folded_len(rest, &mut line_feeds)? else {
             // The lines that are whole suffice for an answer.
             flaw = flaw.or(Some(DefectKind::Truncated));
             at = buf.len();
@@ -113,9 +115,9 @@ pub(super) fn head(buf: &[u8], limits: &Limits) -> Result<Head, ParseError> {
         lines.push(line);
         at += len;
     }
-    // Every LF came after a CR. A CR without LF is one too many, and only then it matters where.
-    let octets = buf.get(..at).unwrap_or_default();
-    if memchr_iter(b'\r', octets).count() != memchr_iter(b'\n', octets).count() {
+    // Every LF came after a CR: if there are more CRs, one of them stands alone.
+    let whole = flaw != Some(DefectKind::Truncated);
+    if whole && memchr_iter(b'\r', buf.get(..at).unwrap_or_default()).count() != line_feeds {
         return Err(ParseError::BareLineEnd);
     }
     let start_line = Span { start: 0, len: start_end as u32, own: false };
@@ -134,11 +136,15 @@ fn line_len(rest: &[u8]) -> Result<Option<usize>, ParseError> {
 
 /// As [`line_len`], with the lines that continue it. The octet after a line says whether it is continued.
 #[inline]
-fn folded_len(rest: &[u8]) -> Result<Option<usize>, ParseError> {
+fn folded_len(rest: &[u8], line_feeds: &mut usize) -> Result<Option<usize>, ParseError> {
     let Some(mut len) = line_len(rest)? else { return Ok(None) };
+    *line_feeds += 1;
     while let Some(b' ' | b'\t') = rest.get(len) {
         match line_len(rest.get(len..).unwrap_or_default())? {
-            Some(more) => len += more,
+            Some(more) => {
+                len += more;
+                *line_feeds += 1;
+            }
             None => return Ok(None),
         }
     }
