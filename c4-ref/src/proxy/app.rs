@@ -70,6 +70,22 @@ pub struct Start {
     pub unix: Duration,
 }
 
+/// The shards of a proxy, and what they share: restore the bindings of the store into it before the first message.
+/// `None`: the ring of nonce keys is empty.
+pub fn shards(
+    settings: Settings,
+    count: usize,
+    seed: [u8; 32],
+    now: Instant,
+    unix: Duration,
+) -> Option<(Arc<Shared>, Vec<App>)> {
+    let shared = Arc::new(Shared::new(&settings, count, seed, now, unix));
+    let settings = Arc::new(settings);
+    let shard = |shard| App::new(Start { settings: settings.clone(), shared: shared.clone(), shard, seed, unix }, now);
+    let apps = (0..count.max(1)).map(shard).collect::<Option<Vec<App>>>()?;
+    Some((shared, apps))
+}
+
 impl App {
     /// A shard without calls. `None`: the ring of nonce keys is empty.
     pub fn new(start: Start, now: Instant) -> Option<App> {
@@ -92,12 +108,7 @@ impl App {
         let hasher = BuildSipHasher::new(half(&own));
         Some(App {
             proxy: Proxy::new(config, now),
-            challenger: Challenger::new(
-                settings.digest(),
-                settings.keys.clone(),
-                derive(&seed, b"nonce", shard),
-                unix,
-            ),
+            challenger: Challenger::new(settings.digest(), settings.keys.clone(), derive(&seed, b"nonce", shard), unix),
             record_route: RecordRoute::new(&settings.keys)?,
             calls: Calls::new(half(&derive(&seed, b"calls", shard)), settings.max_calls),
             wall: WallClock { at: now, unix },
@@ -159,7 +170,9 @@ impl App {
             transaction::Event::Request { id, request, flow } => self.handle_request(now, id, request, flow),
             transaction::Event::Ack { request, .. } => self.handle_ack(now, request),
             transaction::Event::Response { id, response, .. } => self.probe_answered(now, id, response.status()),
-            transaction::Event::Timeout { id } | transaction::Event::TransportFailed { id } => self.probe_failed(now, id),
+            transaction::Event::Timeout { id } | transaction::Event::TransportFailed { id } => {
+                self.probe_failed(now, id)
+            }
             transaction::Event::ClientEnded { id } => {
                 self.probes.remove(&id);
             }

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use sip_core::Request;
+use sip_core::StatusCode;
 use sip_core::header::Header;
 use sip_core::proxy::{AckDropped, By, Cause, ContextId, Event, Outcome};
 use sip_core::uri::Uri;
-use sip_core::StatusCode;
 
 use super::app::{App, Mark};
 use super::calls::End;
@@ -55,13 +55,7 @@ impl App {
     }
 
     /// A context is over, or was refused before it began (`outcome` is none).
-    pub(super) fn finished(
-        &mut self,
-        now: Instant,
-        mark: Mark,
-        status: Option<StatusCode>,
-        outcome: Option<&Outcome>,
-    ) {
+    pub(super) fn finished(&mut self, now: Instant, mark: Mark, status: Option<StatusCode>, outcome: Option<&Outcome>) {
         let code = status.map_or(0, StatusCode::code);
         match mark {
             Mark::None => {}

@@ -220,8 +220,7 @@ impl App {
             _ => (Header::ProxyAuthorization, Header::ProxyAuthenticate),
         };
         let source = source.remote.ip();
-        let subject =
-            Subject { method: request.method().as_str(), uri: request.uri(), body: request.body(), source };
+        let subject = Subject { method: request.method().as_str(), uri: request.uri(), body: request.body(), source };
         let users = &self.settings.users;
         let outcome = match self.challenger.ours(request.headers(credentials)) {
             None => Outcome::Missing,

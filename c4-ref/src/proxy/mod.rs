@@ -20,7 +20,7 @@ pub mod settings;
 mod shared;
 pub mod users;
 
-pub use app::{App, Start};
+pub use app::{App, Start, shards};
 pub use counters::Counters;
 pub use settings::Settings;
 pub use shared::Shared;

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use sip_core::header::{Header, NameAddr};
-use sip_core::proxy::next_hop::{self, NextHop};
 use sip_core::proxy::{Branch, CommandError, ContextId, Hunt};
+use sip_core::resolve::{self, NextHop};
 use sip_core::transaction::ServerId;
 use sip_core::uri::Uri;
 use sip_core::{Destination, Flow, Method, Request, StatusCode, Target, Transport};
@@ -242,13 +242,7 @@ impl App {
 
     /// Our Record-Route for a request that may form a dialog (RFC 3261 §16.6 step 4): one value, or two where the sides
     /// differ in transport or address family (RFC 5658), that of the called side on top.
-    fn record_routes(
-        &self,
-        now: Instant,
-        wanted: &Wanted,
-        to: &Destination,
-        callee: Option<Target>,
-    ) -> Vec<String> {
+    fn record_routes(&self, now: Instant, wanted: &Wanted, to: &Destination, callee: Option<Target>) -> Vec<String> {
         if !matches!(wanted.method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify) {
             return Vec::new();
         }
@@ -285,7 +279,7 @@ impl App {
 
 /// Where a contact is: its Path, else the flow that it registered by, else its URI. And where to try next.
 pub(super) fn destinations(found: &Found) -> Option<(Destination, Option<Destination>)> {
-    let of_uri = |uri: &str| match next_hop::of_uri_text(uri) {
+    let of_uri = |uri: &str| match resolve::of_uri_text(uri) {
         Ok(NextHop::Target(target)) => Some(Destination::Target(target)),
         _ => None,
     };

@@ -15,14 +15,7 @@ use crate::machine::Event;
 
 impl App {
     /// A REGISTER that passed.
-    pub(super) fn register(
-        &mut self,
-        now: Instant,
-        id: ServerId,
-        request: &Request,
-        flow: &Flow,
-        admitted: &Admitted,
-    ) {
+    pub(super) fn register(&mut self, now: Instant, id: ServerId, request: &Request, flow: &Flow, admitted: &Admitted) {
         // An address of record that is not ours (RFC 3261 §10.3 step 5).
         if !Uri::parse(request.to().uri).is_some_and(|to| self.settings.is_local(&to)) {
             self.counters.registers_refused += 1;
@@ -35,9 +28,8 @@ impl App {
             received: admitted.through_balancer.then_some(admitted.source.remote),
         };
         let mut changes = Vec::new();
-        let done = Registration::parse(request).and_then(|registration| {
-            self.shared.location.register(now, &registration, &context, &mut changes)
-        });
+        let done = Registration::parse(request)
+            .and_then(|registration| self.shared.location.register(now, &registration, &context, &mut changes));
         let response = match done {
             Ok(granted) => {
                 self.counters.registers += 1;
