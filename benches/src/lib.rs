@@ -1,3 +1,4 @@
 //! Benches of the hot paths: the operations that the criterion benches time and the callgrind script counts.
 
+pub mod register;
 pub mod sip;
