@@ -136,7 +136,8 @@ impl Layer {
         }
     }
 
-    /// When to call [`handle_timeout`](Layer::handle_timeout) next; the last `now` while output is queued.
+    /// When to call [`handle_timeout`](Layer::handle_timeout) next; the last `now` while output is queued. A timer that
+    /// is far away may be looked at once or twice before its time.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if !self.table.out.is_empty() {
             return Some(self.latest);

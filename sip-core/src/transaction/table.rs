@@ -7,6 +7,7 @@ use super::keyed::Ready;
 use super::matching::Key;
 use super::output::{Cx, Output};
 use super::slab::Slab;
+use super::stats::Stats;
 use super::tenant::{Fsm, Side, Tenant, connection_of};
 use super::timer::Timer;
 use super::wheel::{NONE, Wheel};
@@ -266,7 +267,8 @@ impl Hash for Table {
         self.wheel.hash(state);
         self.now.hash(state);
         self.out.transmits.hash(state);
-        self.out.stats.hash(state);
+        // A refusal is counted, and changes nothing else.
+        Stats { busy: 0, ..self.out.stats }.hash(state);
         for event in &self.out.events {
             std::mem::discriminant(event).hash(state);
         }
