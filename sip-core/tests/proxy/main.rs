@@ -9,4 +9,9 @@
 
 mod harness;
 
+mod cancel;
+mod dialogs;
 mod forwarding;
+mod responses;
+mod timers;
+mod validation;
