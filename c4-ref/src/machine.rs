@@ -5,7 +5,7 @@
 //! [`Machine::poll_event`] until empty. A machine that still has output says `poll_timeout() <= now`.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip_core::flow::{Flow, Target};
@@ -56,6 +56,11 @@ pub trait Machine {
     fn handle_command(&mut self, now: Instant, command: &Command) -> Option<Answer> {
         let _ = (now, command);
         None
+    }
+
+    /// It is `unix` since 1970 at `now`; told now and then, for somebody may set the clock.
+    fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
+        let _ = (now, unix);
     }
 
     /// The program stops: what must survive goes into events now. No input follows.

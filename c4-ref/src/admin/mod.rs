@@ -4,9 +4,11 @@
 //! (`rpc.list`). A method that the driver does not answer goes to the machines as a [`Command`]; [`merge`] makes one
 //! answer of theirs. No sockets here: `io` carries the lines.
 
+mod lines;
 mod merge;
 mod rpc;
 
+pub use lines::lines;
 pub use merge::merge;
 pub use rpc::{ErrorCode, Request, error_line, parse_line, reply_line};
 

@@ -66,8 +66,3 @@ impl Udp {
         }
     }
 }
-
-/// Whether a datagram is a keepalive: nothing, CR and LF (RFC 5626 §3.5.1 over streams, common over UDP), or zeros.
-pub(super) fn is_keepalive(payload: &[u8]) -> bool {
-    payload.iter().all(|&b| matches!(b, b'\r' | b'\n' | 0))
-}

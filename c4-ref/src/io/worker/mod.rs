@@ -9,17 +9,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use nat::keepalive::is_keepalive;
 use serde_json::{Value, json};
 use sip_core::flow::{ConnectionId, Flow, Transport};
 use sip_core::message::Message;
 
 use super::connection::Arrival;
 use super::connections::Connections;
+use super::files::unix_millis;
 use super::poller::{Events, Interest, Poller};
 use super::server::{Boxes, Options, Outputs, Reply};
 use super::sockets::WorkerSockets;
 use super::stats::Stats;
-use super::udp::{DATAGRAM, Udp, is_keepalive};
+use super::udp::{DATAGRAM, Udp};
 use crate::admin::{Answer, Command, merge};
 use crate::config::Listener;
 use crate::machine::{Event, Machine, Transmit};
@@ -44,6 +46,8 @@ pub(super) enum Mail<T> {
 const MAIL: usize = 256;
 /// Transmits and events per iteration; the rest come with the next, after a look at the sockets.
 const OUTPUTS: usize = 4096;
+/// Somebody may set the wall clock.
+const CLOCK: Duration = Duration::from_secs(60);
 /// Tokens below are the mailbox, the datagram sockets and the listeners; connection ids are all above.
 const MAILBOX: u64 = 0;
 const UDP: u64 = 1;
@@ -75,6 +79,8 @@ pub(super) struct Worker<M: Machine> {
     accept_again: Option<Instant>,
     /// Something is left from this iteration: do not sleep.
     busy: bool,
+    /// When the machine is told the wall clock again.
+    clock: Instant,
     stopping: bool,
 }
 
@@ -120,6 +126,7 @@ impl<M: Machine> Worker<M> {
             arrivals: Vec::new(),
             accept_again: None,
             busy: false,
+            clock: Instant::now() + CLOCK,
             stopping: false,
         })
     }
@@ -158,11 +165,15 @@ impl<M: Machine> Worker<M> {
         if self.busy {
             return Some(Duration::ZERO);
         }
-        let due = [self.machine.poll_timeout(), self.connections.next_deadline(), self.accept_again];
+        let due = [self.machine.poll_timeout(), self.connections.next_deadline(), self.accept_again, Some(self.clock)];
         due.into_iter().flatten().min().map(|at| at.saturating_duration_since(now))
     }
 
     fn timeouts(&mut self, now: Instant) {
+        if self.clock <= now {
+            self.clock = now + CLOCK;
+            self.machine.set_wall_clock(now, Duration::from_millis(unix_millis()));
+        }
         if self.machine.poll_timeout().is_some_and(|at| at <= now) {
             self.machine.handle_timeout(now);
         }
