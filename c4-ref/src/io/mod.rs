@@ -15,6 +15,7 @@ mod mailbox;
 mod poller;
 
 pub mod program;
+pub mod roles;
 mod server;
 mod sockets;
 mod stats;

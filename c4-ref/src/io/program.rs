@@ -82,18 +82,13 @@ pub fn print(text: &str) {
 }
 
 /// The whole life of a binary with one role.
-pub fn main(
-    name: &'static str,
-    about: &'static str,
-    role: Role,
-    start: fn(&Config, &Options) -> Result<Running, Failure>,
-) -> ExitCode {
+pub fn main(name: &'static str, about: &'static str, role: Starter) -> ExitCode {
     let result = match cli::parse(name, about, std::env::args_os()) {
         Ok(Cli::Print(text)) => {
             print(&text);
             Ok(())
         }
-        Ok(Cli::Run(args)) => run(name, &args, &[(role, start)]),
+        Ok(Cli::Run(args)) => run(name, &args, &[role]),
         Err(why) => Err(Failure::usage(why)),
     };
     exit(name, result)

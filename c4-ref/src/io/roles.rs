@@ -1,0 +1,123 @@
+//! From configuration to running workers: the load balancer and the proxy.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::program::{Failure, Running, Starter, worker_count};
+use super::{CdrFile, Options, Outputs, Server, Sockets, Store, files};
+use crate::config::{Config, Listener, Role};
+use crate::lb::{self, Lb};
+use crate::proxy::{self, App, Settings, Shared, location};
+
+/// The load balancer.
+pub const LB: Starter = (Role::Lb, load_balancer);
+/// The proxy and registrar.
+pub const PROXY: Starter = (Role::Proxy, proxy);
+
+/// Starts the load balancer of `[lb]`.
+///
+/// # Errors
+/// A port or file that cannot be used.
+pub fn load_balancer(config: &Config, options: &Options) -> Result<Running, Failure> {
+    let mut config = config.lb.clone();
+    let workers = worker_count(config.workers);
+    let (salt, secret) = (random()?, random()?);
+    let make = || nat::keys::KeyRing::generate(salt, secret, files::unix_millis() / 1000).to_text();
+    let keys = read_keys("lb.token-keys", &config.token_keys, make, nat::keys::KeyRing::parse)?;
+    let sockets = bind(&[&config.listen, &config.internal], workers)?;
+    // The machines know the ports that the kernel chose.
+    let (listen, internal) = sockets.listeners().split_at(config.listen.len());
+    (config.listen, config.internal) = (listen.to_vec(), internal.to_vec());
+    let health = lb::Health::new(config.backends.len());
+    let (now, unix, seed) = (Instant::now(), files::unix_millis() / 1000, random()?);
+    let [a, b, c, d] = random()?;
+    let machine = |worker: usize| {
+        let setup = lb::Setup {
+            config: &config,
+            keys: keys.clone(),
+            health: health.clone(),
+            worker: worker as u16,
+            epoch: u32::from_be_bytes([a, b, c, d]),
+            seed,
+            unix,
+        };
+        Lb::new(setup, now)
+    };
+    let machines = (0..workers).map(machine).collect();
+    let server = Server::start(sockets, machines, options, &Outputs::default()).map_err(Failure::system)?;
+    Ok(server.into())
+}
+
+/// Starts the proxy of `[proxy]`: the location table is read back, calls that a dead process left open are recorded.
+///
+/// # Errors
+/// A port or file that cannot be used.
+pub fn proxy(config: &Config, options: &Options) -> Result<Running, Failure> {
+    let mut config = config.proxy.clone();
+    let workers = worker_count(config.workers);
+    let secret = random()?;
+    let make = || sip_core::auth::KeyRing::single(secret).format();
+    let keys = read_keys("proxy.nonce-keys", &config.nonce_keys, make, sip_core::auth::KeyRing::parse)?;
+    let users = match config.users_csv.as_str() {
+        "" => String::new(),
+        file => std::fs::read_to_string(file)
+            .map_err(|error| Failure::config(format!("proxy.users-csv {file}: {error}")))?,
+    };
+    let sockets = bind(&[&config.listen], workers)?;
+    config.listen = sockets.listeners().to_vec();
+    let settings = Arc::new(Settings::from_config(&config, &users, keys).map_err(Failure::config)?);
+    let (now, unix, seed) = (Instant::now(), Duration::from_millis(files::unix_millis()), random()?);
+    let shared = Arc::new(Shared::new(&settings, workers, seed, now, unix));
+    let mut outputs = Outputs::default();
+    let store = match config.store.file.as_str() {
+        "" => None,
+        file => {
+            let store = Store::open(Path::new(file)).map_err(Failure::system)?;
+            let mut restored = 0;
+            let each = |_: &[u8], record: &[u8]| restored += u64::from(shared.location.restore(now, record));
+            store.read(location::TABLE, each).map_err(Failure::system)?;
+            tracing::info!(contacts = restored, "location table read back");
+            let flush = Duration::from_millis(config.store.flush_ms);
+            let (writer, thread) = store.into_writer(flush).map_err(Failure::system)?;
+            outputs.store = Some(writer);
+            Some(thread)
+        }
+    };
+    let cdr = match config.cdr.as_str() {
+        "" => None,
+        file => {
+            let open = CdrFile::open(Path::new(file)).and_then(CdrFile::into_writer);
+            let (writer, thread) = open.map_err(|error| Failure::system(format!("proxy.cdr {file}: {error}")))?;
+            outputs.cdr = Some(writer.clone());
+            Some((writer, thread))
+        }
+    };
+    let machine = |shard: usize| {
+        let start = proxy::Start { settings: settings.clone(), shared: shared.clone(), shard, seed, unix };
+        App::new(start, now).ok_or_else(|| Failure::config("proxy.nonce-keys holds no key"))
+    };
+    let machines = (0..workers).map(machine).collect::<Result<Vec<_>, _>>()?;
+    let server = Server::start(sockets, machines, options, &outputs).map_err(Failure::system)?;
+    Ok(Running { server, store, cdr })
+}
+
+fn bind(lists: &[&[Listener]], workers: usize) -> Result<Sockets, Failure> {
+    Sockets::bind(&lists.concat(), workers).map_err(Failure::system)
+}
+
+/// A ring of keys from its file, which is made when it is missing.
+fn read_keys<K, E: std::fmt::Display>(
+    key: &str,
+    file: &str,
+    make: impl FnOnce() -> String,
+    parse: impl FnOnce(&str) -> Result<K, E>,
+) -> Result<K, Failure> {
+    let wrong = |error: String| Failure::config(format!("{key} {file}: {error}"));
+    let text = files::key_file(Path::new(file), make).map_err(|error| wrong(error.to_string()))?;
+    parse(&text).map_err(|error| wrong(error.to_string()))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    files::random().map_err(|error| Failure::system(format!("/dev/urandom: {error}")))
+}
