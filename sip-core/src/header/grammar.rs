@@ -14,6 +14,10 @@ const LWS: u8 = 2;
 const HOST: u8 = 4;
 /// token / host / IPv6 in or without brackets, as a parameter value (gen-value).
 const VALUE: u8 = 8;
+/// userinfo of a URI.
+const USER: u8 = 16;
+/// What may never stand in a URI: control characters, blanks, quotes, angle brackets.
+const NO_URI: u8 = 32;
 
 #[allow(clippy::indexing_slicing, reason = "evaluated while compiling, where a bad index is a build error")]
 const CLASS: [u8; 256] = {
@@ -38,6 +42,15 @@ const CLASS: [u8; 256] = {
         ) {
             class[i] |= VALUE; // beyond the grammar, but met in the field and harmless
         }
+        if class[i] & TOKEN != 0
+            || c >= 0x80
+            || matches!(c, b'&' | b'=' | b'$' | b',' | b';' | b'?' | b'/' | b'(' | b')' | b'#' | b'|')
+        {
+            class[i] |= USER;
+        }
+        if c <= b' ' || matches!(c, b'<' | b'>' | b'"' | 0x7f) {
+            class[i] |= NO_URI;
+        }
         i += 1;
     }
     class
@@ -58,6 +71,24 @@ pub(crate) fn is_token(c: u8) -> bool {
 #[inline]
 pub(crate) fn is_lws(c: u8) -> bool {
     is(c, LWS)
+}
+
+/// userinfo (RFC 3261 §25.1): unreserved, escaped, user-unreserved. More is let through, but no separator.
+#[inline]
+pub(crate) fn is_userinfo(text: &str) -> bool {
+    text.bytes().all(|c| is(c, USER))
+}
+
+/// Whether octets can stand somewhere in a URI.
+#[inline]
+pub(crate) fn is_uri_text(text: &str) -> bool {
+    !text.bytes().any(|c| is(c, NO_URI))
+}
+
+/// What a host name or IPv4 address is made of.
+#[inline]
+pub(crate) fn is_host(c: u8) -> bool {
+    is(c, HOST)
 }
 
 /// SWS: white space that may be missing.

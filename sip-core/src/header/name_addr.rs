@@ -51,13 +51,7 @@ impl<'a> NameAddr<'a> {
         };
         let inner = after_name.strip_prefix(b"<")?;
         let end = memchr::memchr(b'>', inner)?;
-        let (rest, uri) = split(inner, end).ok()?;
-        let uri = trim(uri);
-        // What else may not stand in a URI is found when it is parsed.
-        if uri.is_empty() || memchr::memchr3(b' ', b'<', b'"', uri).is_some() {
-            return None;
-        }
-        Some(NameAddr { display, ..address(uri, rest.get(1..)?, true)? })
+        Some(NameAddr { display, ..address(text(inner)?, end, 1)? })
     }
 
     /// Nobody.
@@ -92,16 +86,22 @@ impl<'a> NameAddr<'a> {
     }
 }
 
-/// URI and parameters; the display name may be in another character set, these may not.
+/// The URI up to `end`, and after `skip` octets the parameters. The display name may be in another character set,
+/// these may not.
 #[inline]
-fn address<'a>(uri: &'a [u8], params: &'a [u8], bracketed: bool) -> Option<NameAddr<'a>> {
+fn address(whole: &str, end: usize, skip: usize) -> Option<NameAddr<'_>> {
+    let uri = whole.get(..end)?.trim_ascii();
+    // What else may not stand in a URI is found when it is parsed.
+    if uri.is_empty() || memchr::memchr3(b' ', b'<', b'"', uri.as_bytes()).is_some() {
+        return None;
+    }
     let mut tag = None;
-    let params = Params::parse_str(text(params)?, |name, value| {
+    let params = Params::parse_str(whole.get(end + skip..)?, |name, value| {
         if tag.is_none() && name.eq_ignore_ascii_case("tag") {
             tag = value;
         }
     });
-    Some(NameAddr { display: None, uri: text(uri)?, params: params?, bracketed, tag })
+    Some(NameAddr { display: None, uri, params: params?, bracketed: skip > 0, tag })
 }
 
 /// `*(token LWS)`. RFC 4475 §3.1.1.6: no blank is needed before the bracket. Octets above ASCII are let through.
@@ -112,13 +112,11 @@ fn names(display: &[u8]) -> bool {
 /// A URI without angle brackets: it ends where the header parameters start, and may not hold `,` `?` (RFC 3261 §20).
 fn addr_spec(value: &[u8]) -> Option<NameAddr<'_>> {
     let end = memchr::memchr(b';', value).unwrap_or(value.len());
-    let (rest, uri) = split(value, end).ok()?;
-    let uri = trim(uri);
-    memchr::memchr(b':', uri)?;
-    if uri.iter().any(|c| is_lws(*c) || matches!(c, b'<' | b'>' | b'"' | b',' | b'?')) {
+    let uri = value.get(..end)?;
+    if !uri.contains(&b':') || memchr::memchr3(b'>', b',', b'?', uri).is_some() {
         return None;
     }
-    address(uri, rest, false)
+    address(text(value)?, end, 0)
 }
 
 macro_rules! addresses {

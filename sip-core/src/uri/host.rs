@@ -3,6 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::header::grammar::is_host;
+
 /// The host part of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Host<'a> {
@@ -32,10 +34,7 @@ impl<'a> Host<'a> {
             let (address, rest) = inner.split_once(']')?;
             return Some((Host::V6(v6(address)?), rest));
         }
-        let end = text
-            .bytes()
-            .position(|c| !(c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_')))
-            .unwrap_or(text.len());
+        let end = text.bytes().position(|c| !is_host(c)).unwrap_or(text.len());
         let (name, rest) = text.split_at_checked(end)?;
         if name.is_empty() {
             return None;

@@ -9,7 +9,7 @@ pub use host::Host;
 use std::fmt;
 
 use crate::Transport;
-use crate::header::grammar::is_token;
+use crate::header::grammar::{is_uri_text, is_userinfo};
 
 /// A URI, borrowed from its text.
 ///
@@ -71,24 +71,19 @@ impl Scheme<'_> {
 impl<'a> Uri<'a> {
     /// Parses a whole URI. None: malformed, or blanks, quotes, angle brackets or control characters in it.
     pub fn parse(text: &'a str) -> Option<Uri<'a>> {
-        if text.bytes().any(|c| c <= b' ' || matches!(c, b'<' | b'>' | b'"' | 0x7f)) {
-            return None;
+        if let Some(rest) = text.strip_prefix("sip:") {
+            return sip(Scheme::Sip, rest);
         }
-        let (scheme, rest) = text.split_once(':')?;
-        let scheme = match scheme {
-            "sip" => Scheme::Sip,
-            "sips" => Scheme::Sips,
-            other if other.eq_ignore_ascii_case("sip") => Scheme::Sip,
-            other if other.eq_ignore_ascii_case("sips") => Scheme::Sips,
-            other if other.eq_ignore_ascii_case("tel") => Scheme::Tel,
-            other if is_scheme(other) => Scheme::Other(other),
-            _ => return None,
-        };
+        let colon = memchr::memchr(b':', text.as_bytes())?;
+        let (scheme, rest) = (text.get(..colon)?, text.get(colon + 1..)?);
         match scheme {
-            Scheme::Sip | Scheme::Sips => sip(scheme, rest),
-            Scheme::Tel => tel(rest),
-            Scheme::Other(_) if rest.is_empty() => None,
-            Scheme::Other(_) => Some(opaque(scheme, rest, "")),
+            _ if scheme.eq_ignore_ascii_case("sip") => sip(Scheme::Sip, rest),
+            _ if scheme.eq_ignore_ascii_case("sips") => sip(Scheme::Sips, rest),
+            _ if scheme.eq_ignore_ascii_case("tel") => tel(rest),
+            _ if is_scheme(scheme) && !rest.is_empty() && is_uri_text(rest) => {
+                Some(opaque(Scheme::Other(scheme), rest, ""))
+            }
+            _ => None,
         }
     }
 
@@ -215,27 +210,18 @@ fn tel(rest: &str) -> Option<Uri<'_>> {
     let end = rest.find(';').unwrap_or(rest.len());
     let (number, params) = rest.split_at_checked(end)?;
     let dialable = |c: u8| c.is_ascii_hexdigit() || matches!(c, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#');
-    if number.is_empty() || !number.bytes().all(dialable) {
+    if number.is_empty() || !number.bytes().all(dialable) || !is_uri_text(params) {
         return None;
     }
     Some(opaque(Scheme::Tel, number, params))
 }
 
-/// userinfo (RFC 3261 §25.1): unreserved, escaped, user-unreserved. More is let through, but no separator.
-fn is_userinfo(text: &str) -> bool {
-    text.bytes().all(|c| {
-        is_token(c)
-            || c >= 0x80
-            || matches!(c, b'&' | b'=' | b'$' | b',' | b';' | b'?' | b'/' | b'(' | b')' | b'#' | b'|')
-    })
-}
-
 /// Every `%` starts two hexadecimal digits.
 fn escapes_are_whole(text: &str) -> bool {
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('%') {
-        match after.as_bytes() {
-            [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest = after,
+    let mut rest = text.as_bytes();
+    while let Some(at) = memchr::memchr(b'%', rest) {
+        match rest.get(at + 1..) {
+            Some([a, b, after @ ..]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest = after,
             _ => return false,
         }
     }
@@ -250,8 +236,8 @@ fn sip<'a>(scheme: Scheme<'a>, rest: &'a str) -> Option<Uri<'a>> {
     };
     let (user, password) = match userinfo {
         None => (None, None),
-        Some(info) => match info.split_once(':') {
-            Some((user, password)) => (Some(user), Some(password)),
+        Some(info) => match memchr::memchr(b':', info.as_bytes()) {
+            Some(at) => (info.get(..at), info.get(at + 1..)),
             None => (Some(info), None),
         },
     };
@@ -264,13 +250,17 @@ fn sip<'a>(scheme: Scheme<'a>, rest: &'a str) -> Option<Uri<'a>> {
     let (port, rest) = match rest.strip_prefix(':') {
         None => (None, rest),
         Some(after) => {
-            let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-            let (digits, rest) = after.split_at_checked(end)?;
+            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+            let (digits, rest) = after.split_at_checked(digits)?;
             (Some(digits.parse().ok()?), rest)
         }
     };
-    let (params, headers) = rest.split_at_checked(rest.find('?').unwrap_or(rest.len()))?;
-    if !(params.is_empty() || params.starts_with(';')) || params.contains('@') || headers.contains('@') {
+    if rest.is_empty() {
+        return Some(Uri { scheme, user, password, host, port, params: "", headers: "" });
+    }
+    let question = memchr::memchr(b'?', rest.as_bytes()).unwrap_or(rest.len());
+    let (params, headers) = rest.split_at_checked(question)?;
+    if !(params.is_empty() || params.starts_with(';')) || rest.contains('@') || !is_uri_text(rest) {
         return None;
     }
     Some(Uri { scheme, user, password, host, port, params, headers })
