@@ -11,6 +11,7 @@ pub mod ladder;
 pub mod lb;
 pub mod machine;
 pub mod net;
+pub mod phone;
 pub mod proxy;
 pub mod route;
 pub mod source;

@@ -120,7 +120,10 @@ impl App {
         let mut admitted = Admitted { source, through_balancer, peer: None, user: None, direct: None };
         let register = *request.method() == Method::Register;
         if *request.method() == Method::Ack || (request.to_tag().is_some() && !register) {
-            return self.admit_in_dialog(now, request, admitted);
+            let admission = self.admit_in_dialog(now, request, admitted);
+            // An ACK repeats the credentials of its INVITE (RFC 3261 §13.2.2.4): they are not for the callee.
+            self.consume_ours(request);
+            return admission;
         }
         if self.is_ping(request) {
             self.counters.pings += 1;
@@ -151,8 +154,7 @@ impl App {
         if *request.method() == Method::Register {
             return;
         }
-        self.consume(request, Header::ProxyAuthorization);
-        self.consume(request, Header::Authorization);
+        self.consume_ours(request);
         if admitted.peer.is_none() {
             let _ = request.remove(Header::PAssertedIdentity);
             let _ = request.remove(Header::RemotePartyId);
@@ -261,6 +263,11 @@ impl App {
         self.counters.auth_stale += u64::from(stale);
         let challenges = self.challenger.challenge(unix, source, stale);
         Err(Refusal { status, headers: challenges.into_iter().map(|value| (challenge, value)).collect() })
+    }
+
+    fn consume_ours(&self, request: &mut Request) {
+        self.consume(request, Header::ProxyAuthorization);
+        self.consume(request, Header::Authorization);
     }
 
     /// Removes the credentials for our realm; those for other servers on the path stay (RFC 3261 §22.3).
