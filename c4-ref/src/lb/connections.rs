@@ -36,7 +36,7 @@ pub(super) struct Live {
     pub(super) identity: Option<Arc<str>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Connecting {
     id: ConnectId,
     waiting: Vec<Bytes>,
@@ -56,7 +56,7 @@ pub(super) enum Reach {
 }
 
 /// The table of one worker. Bounded: open streams by the driver, the rest by the constants above.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Connections {
     live: HashMap<ConnectionId, Live, BuildSipHasher>,
     opened: HashMap<Target, ConnectionId, BuildSipHasher>,

@@ -23,6 +23,8 @@ mod replies;
 mod routes;
 mod sending;
 pub mod stats;
+#[cfg(test)]
+mod tests;
 mod via;
 
 pub use backends::{BackendId, Health};
@@ -102,7 +104,7 @@ pub struct Setup<'a> {
 /// assert_eq!(sent.flow.remote, "10.0.0.2:5060".parse().unwrap());
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Lb {
     /// The latest time that anybody told.
     now: Instant,
