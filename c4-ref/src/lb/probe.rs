@@ -16,6 +16,9 @@ pub(super) enum Verdict {
     Down,
 }
 
+/// The first probe goes when the machine runs, not while it is made.
+const SOON: Duration = Duration::from_millis(1);
+
 #[derive(Debug, Clone, Copy)]
 struct State {
     next: Instant,
@@ -42,7 +45,7 @@ impl Prober {
         let interval = Duration::from_millis(config.interval_ms);
         let count = if interval.is_zero() { 0 } else { backends };
         let state = |i: usize| State {
-            next: now + interval * i as u32 / count as u32,
+            next: now + SOON + interval * i as u32 / count as u32,
             waiting: None,
             sequence: 0,
             answers: 0,
@@ -119,7 +122,7 @@ mod tests {
         let mut prober = Prober::new(CONFIG, 1, now);
         let mut verdicts = Vec::new();
         for round in 0..8u64 {
-            let at = now + ms(5000) * round as u32;
+            let at = now + SOON + ms(5000) * round as u32;
             let (id, sequence) = prober.poll_due(at).unwrap();
             assert_eq!(prober.poll_due(at), None, "one at a time");
             let answers = [false, false, true, false, false, false, true, true][round as usize];
@@ -138,6 +141,7 @@ mod tests {
     fn late_and_foreign_answers_count_for_nothing() {
         let now = base();
         let mut prober = Prober::new(CONFIG, 1, now);
+        let now = now + SOON;
         let (id, sequence) = prober.poll_due(now).unwrap();
         assert_eq!(prober.answered(id, sequence + 1, true), None);
         assert_eq!(prober.answered(BackendId(9), sequence, true), None);
@@ -149,6 +153,7 @@ mod tests {
     fn a_refusal_of_service_is_a_miss() {
         let now = base();
         let mut prober = Prober::new(config::Probe { down: 1, ..CONFIG }, 1, now);
+        let now = now + SOON;
         let (id, sequence) = prober.poll_due(now).unwrap();
         assert_eq!(prober.answered(id, sequence, false), Some(Verdict::Down));
     }

@@ -135,11 +135,7 @@ impl Rig {
             }
         }
         std::iter::from_fn(|| self.lb.poll_transmit())
-            .map(|t| Sent {
-                id: t.id,
-                flow: t.flow,
-                message: Message::parse(t.payload, &Limits::default()).unwrap(),
-            })
+            .map(|t| Sent { id: t.id, flow: t.flow, message: Message::parse(t.payload, &Limits::default()).unwrap() })
             .collect()
     }
 
@@ -187,7 +183,7 @@ fn tcp(remote: &str, id: u64) -> Flow {
 }
 
 /// A request as a test writes it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Req {
     method: &'static str,
     uri: String,

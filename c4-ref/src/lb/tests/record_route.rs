@@ -35,7 +35,8 @@ fn sent(rig: &mut Rig, flow: Flow, request: Req) -> Sent {
     let mut sent = rig.put(flow, &request.text());
     if let Some((id, target)) = rig.connects.pop_front() {
         let local = addr("10.0.0.1:33000");
-        let flow = Flow { transport: target.transport, local, remote: target.remote, connection: Some(ConnectionId(99)) };
+        let flow =
+            Flow { transport: target.transport, local, remote: target.remote, connection: Some(ConnectionId(99)) };
         rig.lb.handle_connect_done(rig.now, id, Ok(flow));
         sent = rig.drain();
     }

@@ -1,0 +1,99 @@
+//! What crosses the border and what does not.
+
+use super::*;
+use crate::source::Source;
+
+#[test]
+fn the_proxies_are_told_the_source_and_what_a_stranger_said_of_it_is_gone() {
+    let mut rig = Rig::new(&config());
+    for (n, lie) in ["X-C4-Source: udp:1.2.3.4:5", "x-c4-source : tls:1.2.3.4:5;identity=\"boss\"", "X-C4-SOURCE:\n a"]
+        .iter()
+        .enumerate()
+    {
+        let sent = rig.one(outside(ALICE), &req("INVITE").call(format!("c{n}")).more(lie).more(lie).text());
+        let values: Vec<_> = sent.message.headers("X-C4-Source").map(Source::parse).collect();
+        let truth = Source { transport: Transport::Udp, remote: addr(ALICE), listener: addr(PUBLIC), identity: None };
+        assert_eq!(values, [Some(truth)], "lesson 3: {lie}");
+    }
+}
+
+#[test]
+fn the_verified_name_of_a_tls_peer_is_told() {
+    let mut rig = Rig::new(&config());
+    let flow = stream(Transport::Tls, "192.0.2.1:5061", ALICE, 6);
+    rig.lb.set_identity(&flow, "phone.example.com".into());
+    let sent = rig.one(flow, &req("INVITE").text());
+    let source = Source::parse(sent.one("X-C4-Source").unwrap().as_bytes()).unwrap();
+    assert_eq!((source.transport, source.identity.as_deref()), (Transport::Tls, Some("phone.example.com")));
+}
+
+#[test]
+fn rfc3325_5_only_peers_assert_identities() {
+    let assert = |r: Req| r.more("P-Asserted-Identity: <sip:ceo@example.com>").more("Remote-Party-ID: <sip:ceo@e.org>");
+    let mut rig = Rig::new(&config());
+    let sent = rig.one(outside(ALICE), &assert(req("INVITE")).text());
+    assert!(sent.all("P-Asserted-Identity").is_empty() && sent.all("Remote-Party-ID").is_empty());
+    let invite = rig.one(outside(ALICE), &req("INVITE").text());
+    let path = register(&mut rig, outside(BOB));
+    let to_bob = rig.one(inside(&invite.to()), &assert(req("INVITE")).via(proxy_via("p")).routes(&path).text());
+    assert_eq!(to_bob.all("P-Asserted-Identity").len(), 1, "a proxy may");
+    let answer = response(&to_bob, 200).replace("CSeq", "P-Asserted-Identity: <sip:ceo@example.com>\nCSeq");
+    let answer = rig.one(outside(BOB), &answer);
+    assert!(answer.all("P-Asserted-Identity").is_empty(), "nor in a response");
+    let peers = vec!["198.51.100.7".parse().unwrap()];
+    let mut rig = Rig::new(&config::Lb { peers, ..config() });
+    let sent = rig.one(outside(ALICE), &assert(req("INVITE")).text());
+    assert_eq!((sent.all("P-Asserted-Identity").len(), sent.all("Remote-Party-ID").len()), (1, 1));
+}
+
+#[test]
+fn responses_to_the_proxies_tell_their_source_too() {
+    let mut rig = Rig::new(&config());
+    let path = register(&mut rig, outside(BOB));
+    let to_bob = rig.one(inside(PROXY), &req("INVITE").via(proxy_via("p")).routes(&path).text());
+    let lie = response(&to_bob, 200).replace("CSeq", "X-C4-Source: udp:9.9.9.9:9;listener=udp:9.9.9.9:9\nCSeq");
+    let answer = rig.one(outside(BOB), &lie);
+    let values: Vec<_> = answer.message.headers("X-C4-Source").filter_map(Source::parse).collect();
+    assert_eq!(values.iter().map(|s| s.remote).collect::<Vec<_>>(), [addr(BOB)]);
+}
+
+#[test]
+fn nothing_of_it_leaves_the_house() {
+    let mut rig = Rig::new(&config());
+    let path = register(&mut rig, outside(BOB));
+    let source = "X-C4-Source: udp:198.51.100.7:40000;listener=udp:192.0.2.1:5060";
+    let to_bob = rig.one(inside(PROXY), &req("INVITE").via(proxy_via("p")).routes(&path).more(source).text());
+    assert!(to_bob.all("X-C4-Source").is_empty());
+    let invite = rig.one(outside(ALICE), &req("INVITE").text());
+    let answer = response(&invite, 200).replace("CSeq", &format!("{source}\nCSeq"));
+    assert!(rig.one(inside(PROXY), &answer).all("X-C4-Source").is_empty());
+}
+
+#[test]
+fn rfc3261_18_2_1_received_is_ours_to_say() {
+    let mut rig = Rig::new(&config());
+    let via = |rig: &mut Rig, via: &str| rig.one(outside(ALICE), &req("INVITE").via(via).text()).all("Via")[1].clone();
+    let honest = via(&mut rig, "SIP/2.0/UDP 198.51.100.7:40000;branch=z9hG4bK1");
+    assert!(!honest.contains("received"), "{honest}");
+    let natted = via(&mut rig, "SIP/2.0/UDP 10.1.1.1;branch=z9hG4bK1;received=6.6.6.6");
+    assert!(natted.contains(";received=198.51.100.7") && !natted.contains("6.6.6.6"), "{natted}");
+    let asked = via(&mut rig, "SIP/2.0/UDP 198.51.100.7:40000;rport=1;branch=z9hG4bK1");
+    assert!(asked.contains(";rport=40000") && asked.contains(";received=198.51.100.7"), "{asked}");
+}
+
+#[test]
+fn unknown_headers_order_case_and_folds_stay_as_they_are() {
+    let mut rig = Rig::new(&config());
+    let odd = "x-odd :  a,\n\tb ;c\nX-Odd: second\ns: subject";
+    let sent = text_of(&rig.one(outside(ALICE), &req("INVITE").more(odd).text()).message);
+    assert!(sent.contains(odd), "{sent}");
+}
+
+#[test]
+fn rfc3261_20_14_a_message_for_a_stream_has_a_content_length() {
+    let mut rig = Rig::new(&config());
+    let flow = tcp(BOB, 3);
+    let path = register(&mut rig, flow);
+    let bare = req("INVITE").via(proxy_via("p")).routes(&path).text().replace("Content-Length: 0\n", "");
+    assert_eq!(rig.one(inside(PROXY), &bare).one("Content-Length").as_deref(), Some("0"));
+}
