@@ -56,18 +56,18 @@ pub(super) struct Parts<'a> {
 
 /// Joins Path values in their order (RFC 3327 §5.3). Folds become blanks. `None`: one is no UTF-8.
 pub(super) fn join_path<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<String> {
-    let mut joined = String::new();
+    let mut joined = Vec::new();
     for value in values {
-        let value = std::str::from_utf8(value).ok()?;
         if !joined.is_empty() {
-            joined.push(BETWEEN);
+            joined.push(BETWEEN as u8);
         }
-        for (at, part) in value.split(['\r', '\n']).filter(|part| !part.is_empty()).enumerate() {
-            joined.push_str(if at == 0 { "" } else { " " });
-            joined.push_str(part.trim_ascii());
+        let start = joined.len();
+        joined.extend_from_slice(value);
+        for octet in joined.iter_mut().skip(start).filter(|octet| matches!(octet, b'\r' | b'\n')) {
+            *octet = b' ';
         }
     }
-    Some(joined)
+    String::from_utf8(joined).ok()
 }
 
 impl Parts<'_> {
@@ -97,30 +97,30 @@ impl Parts<'_> {
     }
 }
 
-/// The address of record in encoded data.
-pub(super) fn aor_of(data: &[u8]) -> &str {
-    text(data, AOR)
+/// The address of record in encoded data, as octets: to compare them needs no check of their UTF-8.
+pub(super) fn aor_of(data: &[u8]) -> &[u8] {
+    field(data, AOR)
 }
 
 /// The Contact URI in encoded data.
-pub(super) fn contact_of(data: &[u8]) -> &str {
-    text(data, CONTACT)
+pub(super) fn contact_of(data: &[u8]) -> &[u8] {
+    field(data, CONTACT)
 }
 
 /// The Call-ID in encoded data.
-pub(super) fn call_id_of(data: &[u8]) -> &str {
-    text(data, CALL_ID)
+pub(super) fn call_id_of(data: &[u8]) -> &[u8] {
+    field(data, CALL_ID)
 }
 
 impl Binding {
     /// The canonical address of record.
     pub fn aor(&self) -> &str {
-        aor_of(&self.data)
+        text(&self.data, AOR)
     }
 
     /// The Contact URI as the phone wrote it, escapes and parameters included.
     pub fn contact(&self) -> &str {
-        contact_of(&self.data)
+        text(&self.data, CONTACT)
     }
 
     /// The Contact's parameters but q and expires, from the first semicolon, as received.
@@ -141,7 +141,7 @@ impl Binding {
 
     /// The Call-ID of the registration.
     pub fn call_id(&self) -> &str {
-        call_id_of(&self.data)
+        text(&self.data, CALL_ID)
     }
 
     /// The CSeq number of its last request.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::binding::Binding;
 use super::config::WallClock;
-use super::refusal::date;
+use super::date::date;
 use crate::header::Header;
 use crate::{Request, Response, StatusCode};
 
@@ -50,6 +50,11 @@ impl Granted {
 /// A To tag, where the request had none (RFC 3261 §8.2.6.2).
 pub(super) fn add_tag(response: &mut Response, tag: u64) {
     if response.to_tag().is_none() {
-        _ = response.set_to_tag(&format!("{tag:016x}"));
+        let mut digits = [0; 16];
+        for (n, digit) in digits.iter_mut().enumerate() {
+            let nibble = (tag >> (60 - 4 * n)) as u8 & 15;
+            *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        }
+        _ = response.set_to_tag(std::str::from_utf8(&digits).unwrap_or_default());
     }
 }

@@ -159,7 +159,7 @@ impl Registrar {
     /// operator says so. `false`: there is none.
     pub fn remove(&mut self, now: Instant, aor: &str, contact: &str, by: RemovedBy) -> bool {
         self.advance(now);
-        let found = self.table.of_aor(aor).find(|(_, place)| contact_of(place.data()) == contact);
+        let found = self.table.of_aor(aor).find(|(_, place)| contact_of(place.data()) == contact.as_bytes());
         match found.map(|(number, _)| number) {
             Some(number) => self.take(number, |binding| Event::Removed { binding, by }),
             None => false,
@@ -170,7 +170,10 @@ impl Registrar {
     pub fn restore(&mut self, now: Instant, binding: Binding) -> bool {
         let now = self.advance(now);
         let expires = self.millis(binding.expires_at);
-        let known = self.table.of_aor(binding.aor()).find(|(_, place)| contact_of(place.data()) == binding.contact());
+        let known = self
+            .table
+            .of_aor(binding.aor())
+            .find(|(_, place)| contact_of(place.data()) == binding.contact().as_bytes());
         if known.is_some() || expires <= self.millis(now) || self.no_room(binding.aor()) {
             return false;
         }
@@ -243,10 +246,11 @@ impl Registrar {
         let mut plan = Plan::default();
         let (mut stand, mut touched) = (0usize, 0usize);
         let places: SmallVec<[(u32, &Place); 4]> = self.table.of_aor(&registration.aor).collect();
-        let in_order =
-            |place: &Place| registration.cseq > place.cseq || call_id_of(place.data()) != registration.call_id;
+        let in_order = |place: &Place| {
+            registration.cseq > place.cseq || call_id_of(place.data()) != registration.call_id.as_bytes()
+        };
         for one in wanted {
-            let exact = places.iter().find(|(_, place)| contact_of(place.data()) == one.contact);
+            let exact = places.iter().find(|(_, place)| contact_of(place.data()) == one.contact.as_bytes());
             let known = exact.or_else(|| places.iter().find(|(_, place)| one.is(contact_of(place.data()))));
             if known.is_some_and(|(_, place)| !in_order(place)) {
                 return Err(Refusal::OutOfOrder);
@@ -375,7 +379,7 @@ impl Registrar {
     fn remove_all(&mut self, registration: &Registration<'_>) -> Result<(), Refusal> {
         let mut numbers: SmallVec<[u32; 4]> = SmallVec::new();
         for (number, place) in self.table.of_aor(&registration.aor) {
-            if call_id_of(place.data()) == registration.call_id && registration.cseq <= place.cseq {
+            if call_id_of(place.data()) == registration.call_id.as_bytes() && registration.cseq <= place.cseq {
                 return Err(Refusal::OutOfOrder);
             }
             numbers.push(number);

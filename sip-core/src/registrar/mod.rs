@@ -4,6 +4,7 @@
 
 mod binding;
 mod config;
+mod date;
 mod event;
 mod granted;
 mod machine;

@@ -1,8 +1,5 @@
 //! Why a registration was refused, and the answer to it.
 
-use std::time::Duration;
-
-use super::config::WallClock;
 use crate::header::Header;
 use crate::{Request, Response, StatusCode};
 
@@ -84,43 +81,5 @@ impl Refusal {
         // A tag that cannot be echoed (it came with control characters) is left out.
         _ = added;
         response
-    }
-}
-
-/// The Date of an answer (RFC 3261 §20.17): always GMT.
-pub(super) fn date(wall: &WallClock, now: std::time::Instant) -> String {
-    let unix: Duration = wall.unix_at(now);
-    let (days, seconds) = (unix.as_secs() / 86_400, unix.as_secs() % 86_400);
-    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
-    // Days since 1 March of the year 0, in cycles of 400 years; January and February belong to the year before.
-    let since = days + 719_468;
-    let (era, of_era) = (since / 146_097, since % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year_of_era + u64::from(month >= 10);
-    let weekday = WEEKDAYS.get(days as usize % 7).unwrap_or(&"");
-    let name = MONTHS.get(month as usize).unwrap_or(&"");
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{weekday}, {day:02} {name} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[allow(clippy::disallowed_methods, reason = "an arbitrary instant to count from")]
-    fn rfc3261_20_17_date() {
-        let now = std::time::Instant::now();
-        let text = |unix| date(&WallClock { at: now, unix: Duration::from_secs(unix) }, now);
-        assert_eq!(text(0), "Thu, 01 Jan 1970 00:00:00 GMT");
-        assert_eq!(text(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(text(951_782_399), "Mon, 28 Feb 2000 23:59:59 GMT");
-        assert_eq!(text(951_782_400), "Tue, 29 Feb 2000 00:00:00 GMT");
-        assert_eq!(text(1_289_692_799), "Sat, 13 Nov 2010 23:59:59 GMT");
-        assert_eq!(text(4_107_542_400), "Mon, 01 Mar 2100 00:00:00 GMT");
     }
 }

@@ -53,8 +53,9 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// Whether this is the contact of a binding (RFC 3261 §10.3 step 7, §19.1.4).
-    pub(super) fn is(&self, contact: &str) -> bool {
-        self.contact == contact || Uri::parse(contact).is_some_and(|other| self.uri.equivalent(&other))
+    pub(super) fn is(&self, contact: &[u8]) -> bool {
+        let other = || Uri::parse(std::str::from_utf8(contact).ok()?);
+        self.contact.as_bytes() == contact || other().is_some_and(|other| self.uri.equivalent(&other))
     }
 }
 
@@ -111,7 +112,7 @@ fn wish(request: &Request) -> Result<Wish<'_>, Refusal> {
         }
         let one = contact(value, common).ok_or(Refusal::BadContact)?;
         // The same contact twice in one request: the last one counts.
-        wanted.retain(|other| !one.is(other.contact));
+        wanted.retain(|other| !one.is(other.contact.as_bytes()));
         if wanted.len() >= MAX_CONTACTS {
             return Err(Refusal::TooManyContacts);
         }

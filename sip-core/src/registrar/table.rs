@@ -84,12 +84,12 @@ impl Table {
 
     /// The places of an address of record.
     pub(super) fn of_aor<'a>(&'a self, aor: &'a str) -> impl Iterator<Item = (u32, &'a Place)> {
-        let mut at = self.heads.get(&self.hash(aor)).copied().unwrap_or(NONE);
+        let mut at = self.heads.get(&self.hash(aor.as_bytes())).copied().unwrap_or(NONE);
         std::iter::from_fn(move || {
             loop {
                 let place = self.places.0.get(at as usize)?;
                 let number = std::mem::replace(&mut at, place.next);
-                if aor_of(place.data()) == aor {
+                if aor_of(place.data()) == aor.as_bytes() {
                     return Some((number, place));
                 }
             }
@@ -152,8 +152,8 @@ impl Table {
         second
     }
 
-    fn hash(&self, aor: &str) -> u64 {
-        let [first, _] = self.keys.identity(aor.as_bytes());
+    fn hash(&self, aor: &[u8]) -> u64 {
+        let [first, _] = self.keys.identity(aor);
         first
     }
 
