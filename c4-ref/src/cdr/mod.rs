@@ -78,7 +78,7 @@ pub struct Record<'a> {
     /// The called side's tag, once it answered.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub to_tag: &'a str,
-    /// The peer that took the call, or the last one that was tried.
+    /// The peer that took the call, or whose refusal it is.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub peer_out: &'a str,
     /// The Request-URI that was sent on: the contact or the trunk.

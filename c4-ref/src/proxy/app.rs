@@ -6,10 +6,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use nat::siphash::BuildSipHasher;
 use sha2::{Digest, Sha256};
 use sip_core::auth::Challenger;
-use sip_core::proxy::{self, Locals, Proxy};
+use sip_core::proxy::{self, ContextId, Locals, Proxy};
 use sip_core::registrar::WallClock;
 use sip_core::transaction::{self, ClientId, ConnectId, Layer, ServerId, TransmitId};
 use sip_core::{Checked, Flow, Message, Request, Response, StatusCode};
@@ -48,6 +49,10 @@ pub struct App {
     /// The flow and mark of the request that waits for its targets.
     pub(super) routing: Option<(Mark, Flow)>,
     pub(super) events: VecDeque<Event<ConnectId>>,
+    /// The address of record of each context that has contacts for branches.
+    pub(super) called: HashMap<ContextId, Box<str>, BuildSipHasher>,
+    /// Answers to messages too broken to be requests.
+    pub(super) complaints: VecDeque<(Flow, Bytes)>,
     pub(super) sweep: Sweep,
     hasher: BuildSipHasher,
     ids: u64,
@@ -117,6 +122,8 @@ impl App {
             probes: HashMap::with_hasher(hasher.clone()),
             events: VecDeque::new(),
             routing: None,
+            called: HashMap::with_hasher(hasher.clone()),
+            complaints: VecDeque::new(),
             sweep: Sweep::new(now, shard),
             hasher,
             ids: 0,
@@ -246,7 +253,8 @@ impl App {
 
 impl Machine for App {
     type ConnectId = ConnectId;
-    type TransmitId = TransmitId;
+    /// `None`: an answer to what is no request, of which nobody wants to hear again.
+    type TransmitId = Option<TransmitId>;
 
     fn shard(&self, _flow: &Flow, message: &Message) -> Option<usize> {
         self.shared.shard_of(message)
@@ -269,16 +277,19 @@ impl Machine for App {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || !self.complaints.is_empty() {
             return Some(self.now);
         }
         let timers = [self.layer.poll_timeout(), self.proxy.poll_timeout(), self.calls.next_expiry()];
         timers.into_iter().flatten().chain([self.sweep.next]).min()
     }
 
-    fn poll_transmit(&mut self) -> Option<Transmit<TransmitId>> {
+    fn poll_transmit(&mut self) -> Option<Transmit<Option<TransmitId>>> {
+        if let Some((flow, payload)) = self.complaints.pop_front() {
+            return Some(Transmit { id: None, flow, payload, close: false });
+        }
         let transaction::Transmit { id, flow, payload } = self.layer.poll_transmit()?;
-        Some(Transmit { id, flow, payload, close: false })
+        Some(Transmit { id: Some(id), flow, payload, close: false })
     }
 
     fn poll_event(&mut self) -> Option<Event<ConnectId>> {
@@ -291,8 +302,9 @@ impl Machine for App {
         self.work(now);
     }
 
-    fn handle_transmit_failed(&mut self, now: Instant, id: TransmitId, kind: io::ErrorKind) {
+    fn handle_transmit_failed(&mut self, now: Instant, id: Option<TransmitId>, kind: io::ErrorKind) {
         let now = self.tick(now);
+        let Some(id) = id else { return };
         self.layer.handle_transmit_failed(now, id, kind);
         self.work(now);
     }

@@ -6,7 +6,6 @@ use sip_core::Request;
 use sip_core::StatusCode;
 use sip_core::header::Header;
 use sip_core::proxy::{AckDropped, By, Cause, ContextId, Event, Outcome};
-use sip_core::uri::Uri;
 
 use super::app::{App, Mark};
 use super::calls::End;
@@ -36,7 +35,8 @@ impl App {
                     self.spool(Entry::Answer(id, at));
                 }
             }
-            Event::Finished { user, outcome, .. } => {
+            Event::Finished { id, user, outcome } => {
+                self.called.remove(&id);
                 self.finished(now, Mark::of_user(user), outcome.status, Some(&outcome));
             }
             _ => {}
@@ -49,8 +49,7 @@ impl App {
         if contact == 0 || !dead {
             return;
         }
-        let Some(request) = self.proxy.request_of(id) else { return };
-        let Some(aor) = Uri::parse(request.uri()).map(|uri| uri.aor()) else { return };
+        let Some(aor) = self.called.get(&id).cloned() else { return };
         self.drop_contact(now, &aor, contact);
     }
 

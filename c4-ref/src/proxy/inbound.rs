@@ -12,6 +12,9 @@ use super::app::App;
 use super::policy::{Verdict, decide, owns};
 use crate::source::{self, Source};
 
+/// Answers to broken messages that may wait to be sent; what comes beyond is dropped like any datagram.
+const MAX_COMPLAINTS: usize = 4096;
+
 /// What was found out about a request that may pass.
 #[derive(Debug, Clone)]
 pub(super) struct Admitted {
@@ -55,8 +58,9 @@ impl App {
             Ok(checked) => checked,
             Err(defect) => {
                 self.counters.malformed += 1;
-                if let Some(answer) = defect.response().and_then(|answer| answer.check().ok()) {
-                    self.send_stateless(now, answer, flow);
+                if let Some(answer) = defect.response().filter(|_| self.complaints.len() < MAX_COMPLAINTS) {
+                    let tag = format!("{:016x}", self.number());
+                    self.complaints.push_back((flow, tagged(answer, &tag).to_bytes()));
                 }
                 return;
             }
@@ -106,11 +110,7 @@ impl App {
         if response.to_tag().is_none() {
             let _ = response.set_to_tag(&tag); // hexadecimal digits
         }
-        self.send_stateless(now, Checked::Response(response), back);
-    }
-
-    fn send_stateless(&mut self, now: Instant, answer: Checked, to: Flow) {
-        if self.layer.send(now, answer, Destination::Flow(to)).is_err() {
+        if self.layer.send(now, Checked::Response(response), Destination::Flow(back)).is_err() {
             self.counters.busy += 1;
         }
     }
@@ -306,6 +306,18 @@ fn reply_flow(flow: &Flow, request: &Request) -> Flow {
             Flow { remote: SocketAddr::new(flow.remote.ip(), via.port_or_default()), ..*flow }
         }
         _ => *flow,
+    }
+}
+
+/// An answer with a To tag (RFC 3261 §8.2.6.2), where it has what a response needs to have one.
+fn tagged(answer: Message, tag: &str) -> Message {
+    match answer.check() {
+        Ok(Checked::Response(mut response)) if response.to_tag().is_none() => {
+            let _ = response.set_to_tag(tag); // hexadecimal digits
+            response.into_message()
+        }
+        Ok(checked) => checked.into_message(),
+        Err(defect) => defect.into_message(),
     }
 }
 

@@ -103,7 +103,7 @@ impl App {
             admitted,
         };
         let uri = request.uri().to_owned();
-        match self.targets(now, &wanted, &uri) {
+        match self.targets(now, context, &wanted, &uri) {
             Ok(targets) => self.send(now, context, targets),
             Err(status) => self.reject(now, context, status),
         }
@@ -142,7 +142,13 @@ impl App {
     }
 
     /// The targets of a request outside a dialog, or the status that refuses it.
-    fn targets(&mut self, now: Instant, wanted: &Wanted, text: &str) -> Result<Vec<Branch>, StatusCode> {
+    fn targets(
+        &mut self,
+        now: Instant,
+        context: ContextId,
+        wanted: &Wanted,
+        text: &str,
+    ) -> Result<Vec<Branch>, StatusCode> {
         let settings = self.settings.clone();
         let uri = Uri::parse(text).ok_or(StatusCode::BAD_REQUEST)?;
         let from = wanted.admitted.peer;
@@ -158,10 +164,12 @@ impl App {
             }
             return Ok(self.trunks(now, wanted, &ways, &user));
         }
-        let contacts = self.shared.location.lookup(now, &uri.aor());
+        let aor = uri.aor();
+        let contacts = self.shared.location.lookup(now, &aor);
         let branches: Vec<Branch> =
             contacts.iter().filter_map(|contact| self.contact_branch(now, wanted, contact)).collect();
         if !branches.is_empty() {
+            self.called.insert(context, aor.into());
             return Ok(branches);
         }
         if !contacts.is_empty() || settings.users.has_address(&user, &uri.host.to_string()) {

@@ -39,7 +39,8 @@ impl App {
     fn contacts(&self, now: Instant, aor: Option<&str>) -> Value {
         let (mut list, mut total) = (Vec::new(), 0usize);
         self.shared.location.for_each(|binding| {
-            if aor.is_some_and(|aor| aor != binding.aor() && Some(binding.aor()) != aor.strip_prefix("sip:")) {
+            let bare = |aor: &str| binding.aor().strip_prefix("sip:") == Some(aor);
+            if aor.is_some_and(|aor| aor != binding.aor() && !bare(aor)) {
                 return;
             }
             total += 1;
