@@ -35,6 +35,13 @@ impl App {
                     self.spool(Entry::Answer(id, at));
                 }
             }
+            // That a flow has failed is between us and the phone: to the caller there is no contact (RFC 5626 §5.3).
+            Event::Exhausted { id, status: Some(StatusCode::FLOW_FAILED), .. } => {
+                self.reject(now, id, StatusCode::TEMPORARILY_UNAVAILABLE);
+            }
+            Event::Exhausted { id, .. } => {
+                let _ = self.proxy.conclude(now, &mut self.layer, id); // Gone: it was cancelled meanwhile
+            }
             Event::Finished { id, user, outcome } => {
                 self.called.remove(&id);
                 self.finished(now, Mark::of_user(user), outcome.status, Some(&outcome));

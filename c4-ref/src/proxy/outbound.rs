@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sip_core::header::{Header, NameAddr};
-use sip_core::proxy::{Branch, CommandError, ContextId, Hunt};
+use sip_core::proxy::{Branch, CommandError, ContextId, Hunt, Options};
 use sip_core::resolve::{self, NextHop};
 use sip_core::transaction::ServerId;
 use sip_core::uri::Uri;
@@ -137,7 +137,7 @@ impl App {
         }
     }
 
-    fn reject(&mut self, now: Instant, context: ContextId, status: StatusCode) {
+    pub(super) fn reject(&mut self, now: Instant, context: ContextId, status: StatusCode) {
         let _ = self.proxy.reject_with(now, &mut self.layer, context, status); // Gone: it was cancelled meanwhile
     }
 
@@ -170,6 +170,7 @@ impl App {
             contacts.iter().filter_map(|contact| self.contact_branch(now, wanted, contact)).collect();
         if !branches.is_empty() {
             self.called.insert(context, aor.into());
+            self.proxy.set_options(context, Options { ask: true, ..Options::default() });
             return Ok(branches);
         }
         if !contacts.is_empty() || settings.users.has_address(&user, &uri.host.to_string()) {
