@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::param::{AuthParams, scheme, write_quoted, write_token};
+use super::credentials::plain;
+use super::param::{write_quoted, write_token};
+use crate::header::Challenge;
+use crate::header::grammar::unquote;
 
 /// A digest challenge. Text is unquoted, and borrowed unless it held an escape.
 ///
@@ -35,35 +38,28 @@ pub struct DigestChallenge<'a> {
 impl<'a> DigestChallenge<'a> {
     /// Parses a value. `None`: another scheme than Digest (in any case), malformed, or without realm or nonce.
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let (scheme, rest) = scheme(std::str::from_utf8(value).ok()?)?;
-        if !scheme.eq_ignore_ascii_case("Digest") {
-            return None;
-        }
+        let header = Challenge::parse(value).filter(Challenge::is_digest)?;
         let mut found = Self::default();
         let (mut realm, mut nonce) = (None, None);
-        let mut params = AuthParams::new(rest);
-        for (name, value) in params.by_ref() {
+        for (name, value) in header.params.iter() {
             let is = |known: &str| known.eq_ignore_ascii_case(name);
             if is("realm") {
-                realm = Some(value.unquoted());
+                realm = Some(unquote(value));
             } else if is("nonce") {
-                nonce = Some(value.unquoted());
+                nonce = Some(unquote(value));
             } else if is("opaque") {
-                found.opaque = Some(value.unquoted());
+                found.opaque = Some(unquote(value));
             } else if is("stale") {
-                found.stale = value.is_true();
+                found.stale = plain(value).eq_ignore_ascii_case("true");
             } else if is("algorithm") {
-                found.algorithm = Some(value.text);
+                found.algorithm = Some(plain(value));
             } else if is("qop") {
-                found.qop = Some(value.text);
+                found.qop = Some(plain(value));
             } else if is("userhash") {
-                found.userhash = value.is_true();
+                found.userhash = plain(value).eq_ignore_ascii_case("true");
             } else if is("domain") {
-                found.domain = Some(value.unquoted());
+                found.domain = Some(unquote(value));
             }
-        }
-        if params.broken {
-            return None;
         }
         (found.realm, found.nonce) = (realm?, nonce?);
         Some(found)

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::param::{AuthParams, scheme, write_quoted, write_token};
+use super::param::{write_quoted, write_token};
+use crate::header::Credentials;
+use crate::header::grammar::unquote;
 
 /// Digest credentials. Text is unquoted, and borrowed unless it held an escape.
 ///
@@ -43,35 +45,31 @@ impl<'a> DigestCredentials<'a> {
     /// Parses a value. `None`: another scheme than Digest (in any case), malformed, a mandatory parameter missing or one
     /// sent twice.
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let (scheme, rest) = scheme(std::str::from_utf8(value).ok()?)?;
-        if !scheme.eq_ignore_ascii_case("Digest") {
-            return None;
-        }
+        let header = Credentials::parse(value).filter(Credentials::is_digest)?;
         let mut found = Self::default();
         let mut seen = 0u16;
-        let mut params = AuthParams::new(rest);
-        for (name, value) in params.by_ref() {
+        for (name, value) in header.params.iter() {
             let Some(param) = Param::of(name) else { continue };
             if seen & param.bit() != 0 {
                 return None;
             }
             seen |= param.bit();
             match param {
-                Param::Username => found.username = value.unquoted(),
-                Param::UsernameExt => found.username = extended(value.text)?,
-                Param::Realm => found.realm = value.unquoted(),
-                Param::Nonce => found.nonce = value.unquoted(),
-                Param::Uri => found.uri = value.unquoted(),
-                Param::Response => found.response = value.text,
-                Param::Algorithm => found.algorithm = Some(value.text),
-                Param::Cnonce => found.cnonce = Some(value.unquoted()),
-                Param::Opaque => found.opaque = Some(value.unquoted()),
-                Param::Qop => found.qop = Some(value.text),
-                Param::Nc => found.nc = Some(value.text),
-                Param::Userhash => found.userhash = value.is_true(),
+                Param::Username => found.username = unquote(value),
+                Param::UsernameExt => found.username = extended(value)?,
+                Param::Realm => found.realm = unquote(value),
+                Param::Nonce => found.nonce = unquote(value),
+                Param::Uri => found.uri = unquote(value),
+                Param::Response => found.response = plain(value),
+                Param::Algorithm => found.algorithm = Some(plain(value)),
+                Param::Cnonce => found.cnonce = Some(unquote(value)),
+                Param::Opaque => found.opaque = Some(unquote(value)),
+                Param::Qop => found.qop = Some(plain(value)),
+                Param::Nc => found.nc = Some(plain(value)),
+                Param::Userhash => found.userhash = plain(value).eq_ignore_ascii_case("true"),
             }
         }
-        (!params.broken && seen & MANDATORY == MANDATORY).then_some(found)
+        (seen & MANDATORY == MANDATORY).then_some(found)
     }
 
     /// Appends the value.
@@ -153,6 +151,11 @@ impl Param {
             other => 1 << other as u16,
         }
     }
+}
+
+/// Without quotes, but with escapes: for what is a token or hex digits, which needs none.
+pub(super) fn plain(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
 
 /// `UTF-8''` and the name with escapes (RFC 5987 §3.2).

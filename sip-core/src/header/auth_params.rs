@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::grammar::{Step, gen_value, separator, sws, text, token, trim, unquote};
+use super::grammar::{Step, gen_value, is_lws, separator, sws, text, token, trim, unquote};
 
 /// `name=value` pairs after the scheme, separated by commas, as received and checked once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,8 @@ impl<'a> AuthParams<'a> {
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let mut rest = self.0.as_bytes();
         std::iter::from_fn(move || {
-            let (next, (name, value)) = pair(rest).ok()?;
-            rest = separator(',')(next).map_or(next, |(rest, _)| rest);
+            let (next, (name, value)) = pair(after_commas(rest)).ok()?;
+            rest = next;
             Some((text(name)?, text(value)?))
         })
     }
@@ -28,6 +28,16 @@ impl<'a> AuthParams<'a> {
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         self.raw(name).map(unquote)
     }
+}
+
+/// Without the commas and blanks before an element: a list may have empty ones (RFC 7230 §7), as at its end.
+fn after_commas(mut input: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = input
+        && (*first == b',' || is_lws(*first))
+    {
+        input = rest;
+    }
+    input
 }
 
 fn pair(input: &[u8]) -> Step<'_, (&[u8], &[u8])> {
@@ -49,13 +59,14 @@ fn parse(value: &[u8]) -> Option<(&str, AuthParams<'_>)> {
     }
     let scheme = text(scheme)?;
     if scheme.eq_ignore_ascii_case("Digest") {
-        let mut left = rest;
+        let mut left = after_commas(rest);
         loop {
             let (next, _) = pair(left).ok()?;
-            if trim(next).is_empty() {
+            left = after_commas(next);
+            if left.is_empty() {
                 break;
             }
-            left = separator(',')(next).ok()?.0;
+            separator(',')(next).ok()?;
         }
     }
     Some((scheme, AuthParams(text(rest)?)))
@@ -185,8 +196,23 @@ mod tests {
     }
 
     #[test]
+    fn rfc7230_7_empty_elements_are_passed_over() {
+        let credentials = Credentials::parse(b"Digest ,nonce=n, ,,response=\"0\", ").expect("valid");
+        assert_eq!(credentials.nonce().as_deref(), Some("n"));
+        assert_eq!(credentials.params.iter().count(), 2);
+    }
+
+    #[test]
     fn malformed_digests_are_refused() {
-        for bad in ["", "Digest", "Digest realm", "Digest realm=\"open", "Digest realm=\"a\" nonce=\"b\"", "Digest,"] {
+        for bad in [
+            "",
+            "Digest",
+            "Digest realm",
+            "Digest realm=\"open",
+            "Digest realm=\"a\" nonce=\"b\"",
+            "Digest,",
+            "Digest ,",
+        ] {
             assert!(Challenge::parse(bad.as_bytes()).is_none(), "{bad}");
         }
     }
