@@ -1,1 +1,16 @@
-//! Fuzz harnesses: the targets in `fuzz_targets/` are a few lines over these.
+//! Fuzz harnesses: the targets in `fuzz_targets/` are a few lines over these, and a stable test replays their seeds.
+//!
+//! A harness takes any octets and panics when a rule is broken.
+#![allow(clippy::panic, clippy::expect_used, reason = "a broken rule must stop the fuzzer")]
+
+pub mod header;
+pub mod message;
+pub mod stream;
+pub mod uri;
+
+/// A harness.
+pub type Harness = fn(&[u8]);
+
+/// All harnesses by the name of their target and their folder of seeds.
+pub const HARNESSES: &[(&str, Harness)] =
+    &[("header", header::run), ("message", message::run), ("stream", stream::run), ("uri", uri::run)];
