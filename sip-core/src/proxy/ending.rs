@@ -106,10 +106,11 @@ impl Proxy {
         self.respond(now, layer, context.server, response);
     }
 
-    pub(super) fn respond(&mut self, now: Instant, layer: &mut Layer, server: ServerId, response: Response) {
-        if layer.respond(now, server, response).is_err() {
-            self.stats.undeliverable += 1;
-        }
+    /// Hands a response to the layer; false when its transaction takes none any more.
+    pub(super) fn respond(&mut self, now: Instant, layer: &mut Layer, server: ServerId, response: Response) -> bool {
+        let sent = layer.respond(now, server, response).is_ok();
+        self.stats.undeliverable += u64::from(!sent);
+        sent
     }
 
     /// Keeps a context, or lets it go when its final response is out and all its branches have ended.

@@ -165,7 +165,12 @@ impl Proxy {
         };
         let (status, branch) = (candidate.status, Some(candidate.branch));
         let by = match given_up {
-            Some(by) if candidate.response.is_none() || status == StatusCode::REQUEST_TERMINATED => by,
+            // What is no INVITE cannot be cancelled: it ran its course.
+            Some(by)
+                if status == StatusCode::REQUEST_TERMINATED || (context.invite && candidate.response.is_none()) =>
+            {
+                by
+            }
             _ => candidate.by(),
         };
         match candidate.response {

@@ -102,8 +102,9 @@ impl Proxy {
                 if response.status().is_success() {
                     let event = tail.answer(self.tag_key, &response);
                     let server = tail.server;
-                    self.respond(now, layer, server, response);
-                    self.events.extend(event);
+                    if self.respond(now, layer, server, response) {
+                        self.events.extend(event);
+                    }
                 }
                 None
             }
@@ -183,8 +184,10 @@ impl Proxy {
             self.events.extend(event);
             self.answer(now, layer, &mut context, response, outcome);
         } else if context.invite {
-            self.respond(now, layer, context.server, response);
-            self.events.extend(event);
+            // After a failure of ours there is nobody to send it to.
+            if self.respond(now, layer, context.server, response) {
+                self.events.extend(event);
+            }
         }
         self.settle(context);
     }

@@ -18,6 +18,7 @@ pub(crate) struct Sent {
 }
 
 pub(crate) struct Rig {
+    us: SocketAddr,
     pub(crate) layer: Layer,
     pub(crate) proxy: Proxy,
     pub(crate) now: Instant,
@@ -82,11 +83,17 @@ impl Rig {
     }
 
     pub(crate) fn with(config: Config) -> Rig {
+        Rig::at(address(US), config)
+    }
+
+    /// A proxy with another address.
+    pub(crate) fn at(us: SocketAddr, config: Config) -> Rig {
         #[allow(clippy::disallowed_methods, reason = "the base of the virtual clock")]
         let now = Instant::now();
         let mut layer = Layer::new(transaction::Config::new([3; 32]), now);
-        layer.set_sent_by(Transport::Udp, address(US), US);
+        layer.set_sent_by(Transport::Udp, us, &us.to_string());
         Rig {
+            us,
             layer,
             proxy: Proxy::new(config, now),
             now,
@@ -117,7 +124,7 @@ impl Rig {
     }
 
     pub(crate) fn input(&mut self, from: SocketAddr, message: Checked) {
-        let flow = Flow::udp(address(US), from);
+        let flow = Flow::udp(self.us, from);
         self.layer.handle_input(self.now, Input { flow, message }).unwrap();
         self.run();
     }

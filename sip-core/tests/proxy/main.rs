@@ -10,8 +10,11 @@
 mod harness;
 
 mod cancel;
+mod contract;
 mod dialogs;
+mod forking;
 mod forwarding;
+mod loops;
 mod responses;
 mod timers;
 mod validation;
