@@ -4,7 +4,7 @@ use crate::register::Operation;
 use bytes::Bytes;
 use sip_core::header::Header;
 use sip_core::transaction::{Config, Event, Input, Layer, Transmit};
-use sip_core::{Checked, Flow, Limits, Message, Method, Request, Response, StatusCode};
+use sip_core::{Checked, Flow, Limits, Message, Method, Request, Response, StatusCode, Transport};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -54,8 +54,13 @@ impl Pair {
                 ])
             })
             .collect::<Option<Vec<_>>>()?;
-        let layer = |seed| Layer::new(Config::new([seed; 32]), now);
-        Some(Pair { client: layer(1), server: layer(2), now, requests, next: 0, seen: Vec::new() })
+        let layer = |seed, local, sent_by| {
+            let mut layer = Layer::new(Config::new([seed; 32]), now);
+            layer.set_sent_by(Transport::Udp, local, sent_by);
+            layer
+        };
+        let (client, server) = (layer(1, CLIENT, "192.0.2.1:5060"), layer(2, SERVER, "192.0.2.9:5060"));
+        Some(Pair { client, server, now, requests, next: 0, seen: Vec::new() })
     }
 
     /// The octets that the client received and sent in one call.

@@ -79,3 +79,17 @@ pub(crate) fn digits(mut value: u64) -> ([u8; 20], usize) {
     }
     (digits, start)
 }
+
+/// Appends an address without brackets; IPv4 without the formatting machinery.
+pub(crate) fn write_ip(out: &mut Vec<u8>, ip: std::net::IpAddr) {
+    match ip {
+        std::net::IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            write_number(out, b"", u64::from(a));
+            for octet in [b, c, d] {
+                write_number(out, b".", u64::from(octet));
+            }
+        }
+        std::net::IpAddr::V6(ip) => out.extend_from_slice(ip.to_string().as_bytes()),
+    }
+}

@@ -2,7 +2,7 @@
 
 use nom::Parser;
 use nom::bytes::complete::tag_no_case;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::grammar::{Step, host, is_token, number, separator, sws, text, token, within};
 use super::{Header, HeaderError, Params, TypedHeader};
@@ -47,7 +47,12 @@ impl<'a> Via<'a> {
 
     /// Whether the branch is one of RFC 3261: the cookie and at least one more octet.
     pub fn has_magic_cookie(&self) -> bool {
-        self.branch().is_some_and(|b| {
+        self.unique_branch().is_some()
+    }
+
+    /// The branch if it has the magic cookie, and so is unique across all transactions of its sender.
+    pub(crate) fn unique_branch(&self) -> Option<&'a str> {
+        self.branch().filter(|b| {
             b.len() > MAGIC_COOKIE.len()
                 && b.get(..MAGIC_COOKIE.len()).is_some_and(|cookie| cookie.eq_ignore_ascii_case(MAGIC_COOKIE))
         })
@@ -67,6 +72,42 @@ impl<'a> Via<'a> {
     #[must_use]
     pub fn without_params(&self) -> Via<'a> {
         Via { params: Params::EMPTY, branch: None, ..*self }
+    }
+
+    /// The value with `received` where sent-by differs from the source (RFC 3261 §18.2.1), and with `rport` filled in
+    /// and `received` where `rport` is asked for (RFC 3581 §4). What the sender wrote there itself is left out. None:
+    /// there is nothing to change.
+    pub(crate) fn received_from(&self, source: SocketAddr) -> Option<Vec<u8>> {
+        let ip = source.ip().to_canonical();
+        let differs = self.host_ip().map(|host| host.to_canonical()) != Some(ip);
+        let (mut rport, mut received) = (false, false);
+        let mut value = Vec::with_capacity(192);
+        self.without_params().write(&mut value);
+        for (name, content) in self.params.iter() {
+            if name.eq_ignore_ascii_case("received") {
+                received = true;
+            } else if name.eq_ignore_ascii_case("rport") {
+                rport = true;
+            } else {
+                value.push(b';');
+                value.extend_from_slice(name.as_bytes());
+                if let Some(content) = content {
+                    value.push(b'=');
+                    value.extend_from_slice(content.as_bytes());
+                }
+            }
+        }
+        if !rport && !received && !differs {
+            return None;
+        }
+        if rport || differs {
+            value.extend_from_slice(b";received=");
+            super::write_ip(&mut value, ip);
+        }
+        if rport {
+            super::write_number(&mut value, b";rport=", u64::from(source.port()));
+        }
+        Some(value)
     }
 
     /// The sent-by host as an address, if it is one.

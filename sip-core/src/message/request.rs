@@ -8,7 +8,7 @@ use super::Message;
 use super::error::BadValue;
 use super::response::Response;
 use crate::header::grammar::{decimal, text, trim};
-use crate::header::{CSeq, Header, Name, NameAddr, TypedHeader, Via, write_number};
+use crate::header::{CSeq, Header, Name, NameAddr, TypedHeader, Via};
 use crate::{Method, StatusCode};
 
 /// A checked request. It reads as a [`Message`]; its own setters keep the facts true.
@@ -268,31 +268,13 @@ impl Request {
     /// sent-by differs from the source or rport is asked for, `rport` filled in where it is asked for. A `received`
     /// that the sender wrote itself is removed.
     pub fn set_received(&mut self, source: SocketAddr) {
-        let Some(via) = self.via() else { return };
-        let asked = via.params.has("rport");
-        let differs = via.host_ip().map(|ip| ip.to_canonical()) != Some(source.ip().to_canonical());
-        if !asked && !differs && !via.params.has("received") {
-            return;
+        if let Some(value) = self.via().and_then(|via| via.received_from(source)) {
+            self.set_received_via(&value);
         }
-        let mut value = Vec::with_capacity(128);
-        via.without_params().write(&mut value);
-        for (name, content) in via.params.iter() {
-            let ours = name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport");
-            if !ours {
-                value.push(b';');
-                value.extend_from_slice(name.as_bytes());
-                if let Some(content) = content {
-                    value.push(b'=');
-                    value.extend_from_slice(content.as_bytes());
-                }
-            }
-        }
-        if asked || differs {
-            value.extend_from_slice(format!(";received={}", source.ip().to_canonical()).as_bytes());
-        }
-        if asked {
-            write_number(&mut value, b";rport=", u64::from(source.port()));
-        }
+    }
+
+    /// The topmost Via with what [`Via::received_from`] made of it.
+    pub(crate) fn set_received_via(&mut self, value: &[u8]) {
         _ = self.message.replace_front_value(Header::Via, value);
     }
 

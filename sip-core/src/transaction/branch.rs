@@ -10,8 +10,8 @@ use crate::header::MAGIC_COOKIE;
 pub(super) const LENGTH: usize = 7 + 4 + 16 + 16;
 
 /// Appends the branch of a transaction.
-pub(super) fn write(keys: &Keys, shard: u16, raw: u64, out: &mut String) {
-    out.push_str(MAGIC_COOKIE);
+pub(super) fn write(keys: &Keys, shard: u16, raw: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(MAGIC_COOKIE.as_bytes());
     hex(u64::from(shard), 4, out);
     hex(raw, 16, out);
     hex(keys.branch_mac(raw ^ u64::from(shard).rotate_right(16)), 16, out);
@@ -48,12 +48,14 @@ pub(super) fn mark(branch: &str) -> Option<&str> {
     branch.get(LENGTH..).filter(|mark| mark.is_empty() || mark.starts_with('.'))
 }
 
-/// Appends `digits` lower-case hexadecimal digits.
-pub(super) fn hex(value: u64, digits: u32, out: &mut String) {
-    for n in (0..digits).rev() {
+/// Appends the last `digits` lower-case hexadecimal digits, 16 at most.
+pub(super) fn hex(value: u64, digits: usize, out: &mut Vec<u8>) {
+    let mut text = [0; 16];
+    for (n, octet) in text.iter_mut().rev().enumerate() {
         let digit = (value >> (4 * n)) as u8 & 15;
-        out.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
+        *octet = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
     }
+    out.extend_from_slice(text.get(16 - digits..).unwrap_or_default());
 }
 
 fn unhex(digits: &str) -> Option<u64> {
@@ -74,9 +76,9 @@ mod tests {
     use super::*;
 
     fn branch(shard: u16, raw: u64) -> String {
-        let mut out = String::new();
+        let mut out = Vec::new();
         write(&Keys::new(&[3; 32]), shard, raw, &mut out);
-        out
+        String::from_utf8(out).unwrap()
     }
 
     #[test]

@@ -191,21 +191,20 @@ impl Layer {
 
     /// The request's octets with our Via on top.
     fn with_via(&self, mut request: Request, raw: u64, to: &Destination, mark: &str) -> Bytes {
-        // Our own Via is well-formed as long as sent-by is.
-        _ = request.push_via(&self.via(raw, to, mark));
         request.complete_length();
-        request.to_bytes()
+        // Our own Via is well-formed as long as sent-by is.
+        request.to_bytes_with_via(&self.via(raw, to, mark))
     }
 
-    fn via(&self, raw: u64, to: &Destination, mark: &str) -> String {
+    fn via(&self, raw: u64, to: &Destination, mark: &str) -> Vec<u8> {
         let local = match to {
             Destination::Flow(flow) => Some(flow.local),
             Destination::Target(target) => target.local,
         };
-        let mut out = String::with_capacity(VIA);
+        let mut out = Vec::with_capacity(VIA);
         self.sent_by.write(to.transport(), local, to.remote(), &mut out);
         branch::write(&self.keys, self.shard, raw, &mut out);
-        out.push_str(mark);
+        out.extend_from_slice(mark.as_bytes());
         out
     }
 

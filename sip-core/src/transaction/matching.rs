@@ -30,8 +30,8 @@ impl Matcher {
     /// tag, Call-ID, CSeq number and topmost Via; the To tag of an ACK is compared by the caller.
     pub(super) fn key(&mut self, request: &Request, via: &Via<'_>, method: &Method) -> Key {
         self.scratch.clear();
-        if via.has_magic_cookie() {
-            self.part(via.branch().unwrap_or_default().as_bytes());
+        if let Some(branch) = via.unique_branch() {
+            self.part(branch.as_bytes());
             // Host names are compared without regard to case.
             self.part(via.host.as_bytes());
             let end = self.scratch.len();
@@ -45,8 +45,13 @@ impl Matcher {
             self.part(request.from_tag().unwrap_or_default().as_bytes());
             self.part(request.call_id().as_bytes());
             self.scratch.extend_from_slice(&request.cseq().seq.to_be_bytes());
-            via.write(&mut self.scratch);
-            self.scratch.push(0);
+            via.without_params().write(&mut self.scratch);
+            // What a receiver notes in it is no part of what the sender wrote.
+            let own = |name: &str| !["received", "rport"].iter().any(|note| name.eq_ignore_ascii_case(note));
+            for (name, value) in via.params.iter().filter(|(name, _)| own(name)) {
+                self.part(name.as_bytes());
+                self.part(value.unwrap_or_default().as_bytes());
+            }
         }
         self.scratch.extend_from_slice(method.as_str().as_bytes());
         self.hash()
@@ -54,12 +59,15 @@ impl Matcher {
 
     /// What a request without a To tag has in common with those that reach us by other paths (RFC 3261 §8.2.2.2).
     pub(super) fn merge_key(&mut self, request: &Request) -> Option<u64> {
-        if request.to_tag().is_some() {
+        if may_have_tag(request.header(Header::To)?) && request.to_tag().is_some() {
             return None;
         }
         self.scratch.clear();
         self.part(request.header(Header::CSeq).unwrap_or_default());
-        self.part(request.from_tag().unwrap_or_default().as_bytes());
+        // What follows the URI of From, the tag among it, comes by every path the same.
+        let from = request.header(Header::From).unwrap_or_default();
+        let params = from.rsplit(|octet| *octet == b'>').next().unwrap_or_default();
+        self.part(params);
         self.part(request.call_id().as_bytes());
         Some(self.hash().find)
     }
@@ -73,4 +81,9 @@ impl Matcher {
         let [find, verify] = self.keys.identity(&self.scratch);
         Key { find, verify }
     }
+}
+
+/// A cheap look before To is parsed.
+fn may_have_tag(to: &[u8]) -> bool {
+    to.windows(3).any(|window| window.eq_ignore_ascii_case(b"tag"))
 }

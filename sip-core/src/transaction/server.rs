@@ -34,6 +34,15 @@ const CANCELLABLE: [Method; 11] = [
     Method::Update,
 ];
 
+/// A request that belongs to no transaction yet.
+struct Arrival {
+    key: Key,
+    flow: Flow,
+    /// The way back, and the port for a new connection.
+    back: (Flow, u16),
+    octets: Bytes,
+}
+
 impl Layer {
     /// Answers a request: 1xx, or the final response. Retransmissions are the layer's; but a 2xx to an INVITE may and
     /// must be repeated by its user until the ACK comes (RFC 3261 §13.3.1.4, RFC 6026 §7.1).
@@ -86,43 +95,59 @@ impl Layer {
     }
 
     pub(super) fn handle_request(&mut self, mut request: Request, flow: Flow) -> Result<(), Rejected> {
-        let key = self.server_key(&request).ok_or(Rejected::Via)?;
+        let via = request.via().ok_or(Rejected::Via)?;
+        let key = self.server_key(&request, &via);
         if let Some(raw) = self.table.find(key) {
-            self.handle_known(raw, request, flow);
+            let old = !via.has_magic_cookie();
+            self.handle_known(raw, request, old, flow);
             return Ok(());
+        }
+        let back = via::way_back(&via, &flow);
+        let received = via.received_from(flow.remote);
+        let arrival = Arrival { key, flow, back, octets: self.octets(&request) };
+        if let Some(received) = received {
+            request.set_received_via(&received);
         }
         match request.method() {
             Method::Ack => {
-                request.set_received(flow.remote);
                 self.table.out.events.push_back(Event::Ack { request, flow });
                 Ok(())
             }
-            Method::Cancel => self.handle_cancel(request, key, flow),
-            _ => self.handle_new(request, key, flow).map(|_| ()),
+            Method::Cancel => self.handle_cancel(request, arrival),
+            _ => self.handle_new(request, arrival).map(|_| ()),
         }
     }
 
     /// Whether a request belongs to a server transaction that exists: a retransmission, or the ACK to a failure. An
     /// element that answers some requests without a transaction (RFC 3261 §8.2.7) asks before it looks at a request.
     pub fn knows(&mut self, request: &Request) -> bool {
-        self.server_key(request).is_some_and(|key| self.table.find(key).is_some())
+        let Some(via) = request.via() else { return false };
+        let key = self.server_key(request, &via);
+        self.table.find(key).is_some()
     }
 
-    fn server_key(&mut self, request: &Request) -> Option<Key> {
+    fn server_key(&mut self, request: &Request, via: &Via<'_>) -> Key {
         let method = match request.method() {
             Method::Ack => &Method::Invite,
             method => method,
         };
-        Some(self.matcher.key(request, &request.via()?, method))
+        self.matcher.key(request, via, method)
+    }
+
+    /// The octets to make a 100 of, should one be needed.
+    fn octets(&self, request: &Request) -> Bytes {
+        match request.method() {
+            Method::Ack | Method::Cancel => Bytes::new(),
+            _ => request.received().cloned().unwrap_or_else(|| request.to_bytes()),
+        }
     }
 
     /// A retransmission, or an ACK.
-    fn handle_known(&mut self, raw: u64, mut request: Request, flow: Flow) {
+    fn handle_known(&mut self, raw: u64, mut request: Request, old: bool, flow: Flow) {
         let ack = *request.method() == Method::Ack;
-        // Without the magic cookie an ACK belongs to the response whose tag it bears (RFC 3261 §17.2.3).
-        let old = ack && !request.via().is_some_and(|via| via.has_magic_cookie());
         self.table.with(raw, |fsm, cx| match fsm {
             Fsm::InviteServer(fsm) if ack => {
+                // Without the magic cookie an ACK belongs to the response whose tag it bears (RFC 3261 §17.2.3).
                 let tag = fsm.last_response().filter(|_| old).and_then(derive::tag_of);
                 if tag.as_deref() == request.to_tag() || !old || tag.is_none() {
                     if fsm.on_ack(cx) == Verdict::Pass {
@@ -140,7 +165,8 @@ impl Layer {
     }
 
     /// A request that is none of those known: a new transaction.
-    fn handle_new(&mut self, mut request: Request, key: Key, flow: Flow) -> Result<u64, Rejected> {
+    fn handle_new(&mut self, request: Request, arrival: Arrival) -> Result<u64, Rejected> {
+        let Arrival { key, flow, back: (back, port), octets } = arrival;
         let Some(raw) = self.admit_server(key) else {
             self.table.out.stats.busy += 1;
             return Err(Rejected::Busy);
@@ -148,15 +174,11 @@ impl Layer {
         let method = request.method().clone();
         let merge = if method == Method::Cancel { None } else { self.matcher.merge_key(&request) };
         let merged = self.table.is_merged(merge);
-        let reply = self.reply(&request.via().ok_or(Rejected::Via)?, &flow);
-        let octets = request.received().cloned().unwrap_or_else(|| request.to_bytes());
-        let invite = method == Method::Invite;
-        let fsm = if invite {
-            Fsm::InviteServer(InviteServer::new(reply, octets))
-        } else {
-            Fsm::NonInviteServer(NonInviteServer::new(reply, octets))
+        let reply = Reply::new(back, port, self.reply_connect);
+        let fsm = match method {
+            Method::Invite => Fsm::InviteServer(InviteServer::new(reply, octets)),
+            _ => Fsm::NonInviteServer(NonInviteServer::new(reply, octets)),
         };
-        request.set_received(flow.remote);
         self.table.out.stats.req_received += 1;
         self.table.insert(raw, Tenant::new(fsm, method, Side::Server { key, merge, merged }));
         self.table.bind(raw, &flow);
@@ -180,18 +202,11 @@ impl Layer {
         self.table.reserve(Kind::Server)
     }
 
-    fn reply(&self, via: &Via<'_>, flow: &Flow) -> Reply {
-        let (back, port) = via::way_back(via, flow);
-        Reply::new(back, port, self.reply_connect)
-    }
-
     /// RFC 3261 §9.2: 200 when there is something to cancel or was, 481 else.
-    fn handle_cancel(&mut self, mut request: Request, key: Key, flow: Flow) -> Result<(), Rejected> {
+    fn handle_cancel(&mut self, request: Request, arrival: Arrival) -> Result<(), Rejected> {
         let Some(target) = self.cancelled(&request) else {
-            request.set_received(flow.remote);
+            let Arrival { key, flow, back: (back, _), .. } = arrival;
             let answer = self.answer(&request, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, key.verify);
-            let via = request.via().ok_or(Rejected::Via)?;
-            let (back, _) = via::way_back(&via, &flow);
             let id = TransmitId(pack(self.table.serial(), 0, Kind::Send));
             let out = &mut self.table.out;
             out.stats.rpl_sent += 1;
@@ -200,8 +215,7 @@ impl Layer {
             out.events.push_back(Event::StrayCancel { request, flow });
             return Ok(());
         };
-        let raw = self.handle_new(request.clone(), key, flow)?;
-        request.set_received(flow.remote);
+        let raw = self.handle_new(request.clone(), arrival)?;
         let mut waiting = true;
         let tag = self.table.with(target, |fsm, _| {
             waiting = fsm.is_waiting();
@@ -245,9 +259,10 @@ impl Layer {
 
     /// An answer of our own with a tag that follows from the seed.
     fn answer(&mut self, request: &Request, status: StatusCode, about: u64) -> Bytes {
-        let mut tag = String::with_capacity(16);
+        let mut tag = Vec::with_capacity(16);
         super::branch::hex(self.keys.tag(about), 16, &mut tag);
         self.table.out.stats.rpl_generated += 1;
+        let tag = String::from_utf8(tag).unwrap_or_default();
         derive::answer(request, status, Some(&tag), self.server.as_deref())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::flow::{Flow, Transport};
 use crate::header::Via;
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 /// By what names peers reach our listeners: sent-by of our Vias (RFC 3261 §18.1.1).
@@ -34,17 +34,17 @@ impl SentBy {
     }
 
     /// Appends our Via up to its branch parameter, open for the value.
-    pub(super) fn write(&self, transport: Transport, local: Option<SocketAddr>, remote: SocketAddr, out: &mut String) {
-        out.push_str("SIP/2.0/");
-        out.push_str(transport.as_str());
-        out.push(' ');
+    pub(super) fn write(&self, transport: Transport, local: Option<SocketAddr>, remote: SocketAddr, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"SIP/2.0/");
+        out.extend_from_slice(transport.as_str().as_bytes());
+        out.push(b' ');
         match (self.listener(transport, local, remote), local) {
-            (Some(listener), _) => out.push_str(&listener.sent_by),
-            // Formatting into a String does not fail.
+            (Some(listener), _) => out.extend_from_slice(listener.sent_by.as_bytes()),
+            // Writing to memory does not fail.
             (None, Some(local)) => drop(write!(out, "{local}")),
             (None, None) => drop(write!(out, "{}", unspecified(remote))),
         }
-        out.push_str(";rport;branch=");
+        out.extend_from_slice(b";rport;branch=");
     }
 
     /// The listener itself, else one that shares the address (a connection of ours has a port of its own), else the

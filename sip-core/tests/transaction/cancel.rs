@@ -182,6 +182,17 @@ fn rfc3261_9_2_a_cancel_of_another_method_is_answered_200_and_has_no_effect() {
 }
 
 #[test]
+fn rfc3261_17_2_3_a_cancel_without_the_cookie_finds_its_invite() {
+    let mut rig = Rig::new();
+    let old = |method| incoming(method, Transport::Udp, "a.example:5060;x=y;rport");
+    let (id, request) = rig.arrives(udp(), &old("INVITE"));
+    rig.receive(udp(), parse(&old("CANCEL")));
+    assert_eq!(rig.sent()[0].start_line(), "SIP/2.0 200 OK");
+    assert_eq!(rig.kinds(), ["Cancel"]);
+    rig.respond(id, &request, 487);
+}
+
+#[test]
 fn rfc3261_9_2_a_cancel_that_matches_nothing_is_answered_481() {
     let mut rig = Rig::new();
     let mut nat = udp();
