@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::credentials::plain;
 use super::param::{write_quoted, write_token};
-use crate::header::Challenge;
+use crate::header::each_digest_param;
 use crate::header::grammar::unquote;
 
 /// A digest challenge. Text is unquoted, and borrowed unless it held an escape.
@@ -38,10 +38,9 @@ pub struct DigestChallenge<'a> {
 impl<'a> DigestChallenge<'a> {
     /// Parses a value. `None`: another scheme than Digest (in any case), malformed, or without realm or nonce.
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let header = Challenge::parse(value).filter(Challenge::is_digest)?;
         let mut found = Self::default();
         let (mut realm, mut nonce) = (None, None);
-        for (name, value) in header.params.iter() {
+        each_digest_param(value, |name, value| {
             let is = |known: &str| known.eq_ignore_ascii_case(name);
             if is("realm") {
                 realm = Some(unquote(value));
@@ -60,7 +59,8 @@ impl<'a> DigestChallenge<'a> {
             } else if is("domain") {
                 found.domain = Some(unquote(value));
             }
-        }
+            Some(())
+        })?;
         (found.realm, found.nonce) = (realm?, nonce?);
         Some(found)
     }

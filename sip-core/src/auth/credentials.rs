@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::param::{write_quoted, write_token};
-use crate::header::Credentials;
+use crate::header::each_digest_param;
 use crate::header::grammar::unquote;
 
 /// Digest credentials. Text is unquoted, and borrowed unless it held an escape.
@@ -45,11 +45,10 @@ impl<'a> DigestCredentials<'a> {
     /// Parses a value. `None`: another scheme than Digest (in any case), malformed, a mandatory parameter missing or one
     /// sent twice.
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let header = Credentials::parse(value).filter(Credentials::is_digest)?;
         let mut found = Self::default();
         let mut seen = 0u16;
-        for (name, value) in header.params.iter() {
-            let Some(param) = Param::of(name) else { continue };
+        each_digest_param(value, |name, value| {
+            let Some(param) = Param::of(name) else { return Some(()) };
             if seen & param.bit() != 0 {
                 return None;
             }
@@ -68,7 +67,8 @@ impl<'a> DigestCredentials<'a> {
                 Param::Nc => found.nc = Some(plain(value)),
                 Param::Userhash => found.userhash = plain(value).eq_ignore_ascii_case("true"),
             }
-        }
+            Some(())
+        })?;
         (seen & MANDATORY == MANDATORY).then_some(found)
     }
 

@@ -49,27 +49,50 @@ fn pair(input: &[u8]) -> Step<'_, (&[u8], &[u8])> {
     Ok((rest, (name, value)))
 }
 
-/// Scheme and parameters. Schemes other than Digest keep their text unparsed.
-fn parse(value: &[u8]) -> Option<(&str, AuthParams<'_>)> {
+/// Scheme and the text after it.
+fn scheme(value: &[u8]) -> Option<(&str, &[u8])> {
     let value = trim(value);
     let (rest, scheme) = token(value).ok()?;
     let (rest, blank) = sws(rest).ok()?;
     if !rest.is_empty() && blank.is_empty() {
         return None;
     }
-    let scheme = text(scheme)?;
+    Some((text(scheme)?, rest))
+}
+
+/// Scheme and parameters. Schemes other than Digest keep their text unparsed.
+fn parse(value: &[u8]) -> Option<(&str, AuthParams<'_>)> {
+    let (scheme, rest) = scheme(value)?;
     if scheme.eq_ignore_ascii_case("Digest") {
-        let mut left = after_commas(rest);
-        loop {
-            let (next, _) = pair(left).ok()?;
-            left = after_commas(next);
-            if left.is_empty() {
-                break;
-            }
-            separator(',')(next).ok()?;
-        }
+        walk(rest, |_, _| Some(()))?;
     }
     Some((scheme, AuthParams(text(rest)?)))
+}
+
+/// Goes through the parameters of a Digest value once, each with its name and its value as received (quotes kept).
+/// None: another scheme, malformed, or `see` said so.
+pub(crate) fn each_digest_param<'a>(
+    value: &'a [u8],
+    mut see: impl FnMut(&'a str, &'a str) -> Option<()>,
+) -> Option<()> {
+    let (scheme, rest) = scheme(value)?;
+    if !scheme.eq_ignore_ascii_case("Digest") {
+        return None;
+    }
+    walk(rest, |name, value| see(text(name)?, text(value)?))
+}
+
+fn walk<'a>(params: &'a [u8], mut see: impl FnMut(&'a [u8], &'a [u8]) -> Option<()>) -> Option<()> {
+    let mut left = after_commas(params);
+    loop {
+        let (next, (name, value)) = pair(left).ok()?;
+        see(name, value)?;
+        left = after_commas(next);
+        if left.is_empty() {
+            return Some(());
+        }
+        separator(',')(next).ok()?;
+    }
 }
 
 macro_rules! auth_headers {

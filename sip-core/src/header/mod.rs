@@ -14,6 +14,7 @@ mod retry_after;
 mod values;
 mod via;
 
+pub(crate) use auth_params::each_digest_param;
 pub use auth_params::{AuthParams, Challenge, Credentials};
 pub use contact::{Contact, parse_q};
 pub use cseq::CSeq;
