@@ -3,8 +3,10 @@
 //! A harness takes any octets and panics when a rule is broken.
 #![allow(clippy::panic, clippy::expect_used, reason = "a broken rule must stop the fuzzer")]
 
+pub mod digest;
 pub mod header;
 pub mod message;
+pub mod register;
 pub mod stream;
 pub mod uri;
 
@@ -12,5 +14,11 @@ pub mod uri;
 pub type Harness = fn(&[u8]);
 
 /// All harnesses by the name of their target and their folder of seeds.
-pub const HARNESSES: &[(&str, Harness)] =
-    &[("header", header::run), ("message", message::run), ("stream", stream::run), ("uri", uri::run)];
+pub const HARNESSES: &[(&str, Harness)] = &[
+    ("digest", digest::run),
+    ("header", header::run),
+    ("message", message::run),
+    ("register", register::run),
+    ("stream", stream::run),
+    ("uri", uri::run),
+];
