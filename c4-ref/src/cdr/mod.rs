@@ -110,14 +110,14 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// The record as a line of JSON, without the line feed.
+    /// The record as a line of JSON, with its line feed.
     pub fn to_line(&self) -> String {
         line(self)
     }
 }
 
 impl Start<'_> {
-    /// The start as a line of JSON, without the line feed, for the spool.
+    /// The start as a line of JSON, with its line feed, for the spool.
     pub fn to_line(&self) -> String {
         line(self)
     }
@@ -125,7 +125,9 @@ impl Start<'_> {
 
 fn line<T: Serialize>(value: &T) -> String {
     // Strings, numbers and field names: nothing here can fail.
-    serde_json::to_string(value).unwrap_or_default()
+    let mut line = serde_json::to_string(value).unwrap_or_default();
+    line.push('\n');
+    line
 }
 
 fn millis<S: Serializer>(unix_ms: &u64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -177,7 +179,7 @@ mod tests {
             reason: "",
         };
         let line = record.to_line();
-        assert!(!line.contains('\n'));
+        assert_eq!(line.find('\n'), Some(line.len() - 1));
         let json: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(json["id"], "0000000000000abc");
         assert_eq!(json["call_id"], "a\"b@host");

@@ -12,7 +12,7 @@ use super::{Id, rfc3339};
 /// A change to the set of open calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A call began; the JSON of [`super::Start`].
+    /// A call began; the JSON of [`super::Start`], with or without its line feed.
     Start(Id, String),
     /// It was answered, at this Unix time in milliseconds.
     Answer(Id, u64),
@@ -107,7 +107,7 @@ pub fn compact(content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The records, one JSON line each, of the calls that a dead process left open in its spool: what was known at the start,
+/// The records, one JSON line with its line feed each, of the calls that a dead process left open in its spool: what was known at the start,
 /// the answer if there was one, and `"recovered": true`. A line torn by the crash is passed over.
 pub fn recover(content: &[u8]) -> Vec<String> {
     let record = |(_, (json, answer)): (Id, (&[u8], Option<u64>))| {
@@ -116,7 +116,9 @@ pub fn recover(content: &[u8]) -> Vec<String> {
             record.insert("answer".into(), rfc3339(at).into());
         }
         record.insert("recovered".into(), true.into());
-        serde_json::to_string(&record).ok()
+        let mut line = serde_json::to_string(&record).ok()?;
+        line.push('\n');
+        Some(line)
     };
     open_calls(content).into_iter().filter_map(record).collect()
 }
@@ -149,7 +151,7 @@ fn open_calls(content: &[u8]) -> BTreeMap<Id, (&[u8], Option<u64>)> {
 
 fn start_line(out: &mut Vec<u8>, id: Id, json: &[u8]) {
     out.extend_from_slice(format!("+{:016x} ", id.0).as_bytes());
-    out.extend_from_slice(json);
+    out.extend_from_slice(json.trim_ascii_end());
     out.push(b'\n');
 }
 

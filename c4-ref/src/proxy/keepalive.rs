@@ -111,8 +111,12 @@ impl App {
         }
         let Ok(request) = request.request() else { return };
         let hop = found.binding.path().next().map(|_| to.remote());
-        let probe =
-            Probe { aor: found.binding.aor().into(), contact: self.shared.location.mark(contact), sent: now, hop };
+        let probe = Probe {
+            aor: found.binding.aor().into(),
+            contact: self.shared.location.mark(&found.binding),
+            sent: now,
+            hop,
+        };
         if let Ok(id) = self.layer.request(now, request, to) {
             self.counters.keepalives += 1;
             self.probes.insert(id, probe);

@@ -92,14 +92,14 @@ impl Location {
         .unwrap_or_default()
     }
 
-    /// A number of 48 bits that stands for a contact, never 0.
-    pub fn mark(&self, contact: &str) -> u64 {
-        (self.hasher.hash_one(contact) >> 16).max(1)
+    /// A number of 48 bits that stands for a binding until it is refreshed, never 0.
+    pub fn mark(&self, binding: &Binding) -> u64 {
+        (self.hasher.hash_one((binding.contact(), binding.order())) >> 16).max(1)
     }
 
-    /// Drops the contact with this mark: it is dead. Whether there was one.
+    /// Drops the binding with this mark: it is dead. Whether there was one; one that was refreshed since stays.
     pub fn drop_contact(&self, now: Instant, aor: &str, mark: u64, changes: &mut Vec<Change>) -> bool {
-        let found = self.lookup(now, aor).into_iter().find(|found| self.mark(found.binding.contact()) == mark);
+        let found = self.lookup(now, aor).into_iter().find(|found| self.mark(&found.binding) == mark);
         let Some(found) = found else { return false };
         self.with(aor, |shelf| {
             let contact = found.binding.contact();

@@ -211,7 +211,7 @@ impl App {
         let callee = direct.then(|| Target::new(first.transport(), first.remote()));
         let tried = Tried { target: binding.contact().to_owned(), ..Tried::default() };
         let mut branch = self.branch(now, wanted, binding.contact().to_owned(), first, callee, tried);
-        branch.user |= self.shared.location.mark(binding.contact()) << 16;
+        branch.user |= self.shared.location.mark(binding) << 16;
         branch.routes = binding.path().map(str::to_owned).collect();
         branch.q = binding.q().unwrap_or(1000);
         branch.failover = rest.into_iter().collect();

@@ -152,6 +152,21 @@ fn a_430_or_a_dead_contact_drops_the_binding_and_tries_the_next() {
 }
 
 #[test]
+fn a_contact_that_registers_anew_meanwhile_is_not_dropped() {
+    let mut rig = rig();
+    rig.udp(ALICE, &invite("bob@example.com", "c").text());
+    rig.pass(s(20));
+    let refresh = Req::new("REGISTER", "sip:example.com")
+        .ends("sip:bob@example.com", "r", "sip:bob@example.com", "")
+        .call("reg-bob-192.0.2.2:5060", 2)
+        .via(BOB)
+        .header("Contact", "<sip:bob@192.0.2.2:5060>");
+    rig.udp(BOB, &refresh.text());
+    rig.pass(s(20));
+    assert_eq!((&rig.records[0]["status"], &rig.stats()["contacts"]), (&408.into(), &1.into()));
+}
+
+#[test]
 fn rfc3261_17_1_1_2_timer_b_gives_up_an_invite_after_32_s() {
     let mut rig = rig();
     rig.udp(ALICE, &invite("bob@example.com", "c").text());
@@ -208,6 +223,25 @@ fn a_cancel_reaches_the_phone_and_the_record_says_who() {
     assert_eq!((&record["status"], &record["released_by"]), (&487.into(), &"caller".into()));
     rig.pass(s(40));
     assert_eq!(rig.stats()["contexts"], 0);
+}
+
+#[test]
+fn a_dead_contact_beside_a_ringing_one_does_not_hold_back_the_487() {
+    let mut rig = rig();
+    rig.registered("bob", DESK, "");
+    rig.udp(ALICE, &invite("bob@example.com", "c").text());
+    let offer = rig.find("INVITE", BOB);
+    rig.udp(BOB, &reply(&offer, "180 Ringing", "b", ""));
+    rig.pass(ms(300));
+    rig.take();
+    rig.udp(ALICE, &Req::new("CANCEL", "sip:bob@example.com").call("c", 1).branch("invite-c-1").text());
+    rig.udp(BOB, &reply(&offer, "487 Request Terminated", "b", ""));
+    rig.find("487", ALICE);
+    rig.take();
+    rig.pass(s(70));
+    assert_eq!(rig.records[0]["status"], 487);
+    assert!(rig.take().iter().all(|sent| sent.to() != ALICE || sent.what() == "487"));
+    assert_eq!((&rig.stats()["contexts"], &rig.stats()["transactions"]), (&0.into(), &0.into()));
 }
 
 #[test]

@@ -86,6 +86,8 @@ pub(super) struct Leg {
     pub(super) client: ClientId,
     pub(super) user: u64,
     pub(super) state: LegState,
+    /// Given up before it had said anything: nobody may be there.
+    pub(super) silent: bool,
     pub(super) hunt: Hunt,
     /// Timer C (RFC 3261 §16.6 step 11).
     pub(super) deadline: Option<Instant>,
@@ -123,6 +125,13 @@ impl Leg {
 impl Context {
     pub(super) fn pending(&self) -> usize {
         self.legs.iter().filter(|leg| leg.is_pending()).count()
+    }
+
+    /// Whether a request that the caller cancelled waits for silent branches only, though another has ended: they would
+    /// hold its answer back for 64*T1.
+    pub(super) fn waits_for_nobody(&self) -> bool {
+        let pending_silent = self.legs.iter().filter(|leg| leg.is_pending()).all(|leg| leg.silent);
+        self.cancelled.is_some() && self.outcome.is_none() && self.best.chosen.is_some() && pending_silent
     }
 
     /// Whether branches may still be started: no final response sent, not cancelled.

@@ -81,6 +81,7 @@ impl Proxy {
             return;
         }
         for leg in context.legs.iter_mut().filter(|leg| leg.is_live() && which(leg)) {
+            leg.silent = leg.state == LegState::Trying;
             leg.state = state;
             leg.deadline = None; // the layer gives it 64*T1 from here (RFC 3261 §9.1)
             leg.sent = None;

@@ -20,7 +20,7 @@ impl Proxy {
     pub(super) fn progress(&mut self, now: Instant, layer: &mut Layer, mut context: Box<Context>) {
         loop {
             self.start_group(now, layer, &mut context);
-            if context.pending() > 0 {
+            if context.pending() > 0 && !context.waits_for_nobody() {
                 return self.settle(context);
             }
             match context.queue.next_q() {
@@ -88,7 +88,16 @@ impl Proxy {
         }
         let again = context.options.recurse || !branch.failover.is_empty();
         let sent = again.then(|| Box::new(branch));
-        context.legs.push(Leg { client, user, state: LegState::Trying, hunt, deadline, breadth: share, sent });
+        context.legs.push(Leg {
+            client,
+            user,
+            state: LegState::Trying,
+            silent: false,
+            hunt,
+            deadline,
+            breadth: share,
+            sent,
+        });
         self.start_ringing_limit(now, context);
     }
 
