@@ -163,7 +163,8 @@ fn a_contact_that_registers_anew_meanwhile_is_not_dropped() {
         .header("Contact", "<sip:bob@192.0.2.2:5060>");
     rig.udp(BOB, &refresh.text());
     rig.pass(s(20));
-    assert_eq!((&rig.records[0]["status"], &rig.stats()["contacts"]), (&408.into(), &1.into()));
+    assert_eq!(rig.records[0]["status"], 408);
+    assert_eq!(rig.stats()["contacts"], 1);
 }
 
 #[test]
