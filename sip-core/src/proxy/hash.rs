@@ -100,9 +100,20 @@ impl KeyedHash {
 /// A hash written as 16 lower-case hexadecimal digits, which every grammar of SIP takes as a token.
 pub struct Hex(pub u64);
 
+impl Hex {
+    /// The digits, the highest first.
+    pub fn digits(&self) -> impl Iterator<Item = char> {
+        let number = self.0;
+        (0..16u32).rev().map(move |n| {
+            let digit = (number >> (4 * n)) as u8 & 15;
+            char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
+        })
+    }
+}
+
 impl fmt::Display for Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        self.digits().try_for_each(|digit| fmt::Write::write_char(f, digit))
     }
 }
 
@@ -117,6 +128,12 @@ mod tests {
         let mut hash = key.hasher();
         hash.inner.write(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
         assert_eq!(hash.finish(), 0xa129_ca61_49be_45e5);
+    }
+
+    #[test]
+    fn a_number_is_written_with_all_its_digits() {
+        assert_eq!(Hex(0x0123_4567_89ab_cdef).to_string(), "0123456789abcdef");
+        assert_eq!(Hex(0).to_string(), "0".repeat(16));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! request that comes back with a Via of ours and the same hash loops; with another hash it spirals, which is allowed.
 
 use super::hash::{HashKey, Hex};
-use crate::header::Header;
+use crate::header::{Header, TypedHeader, Via};
 use crate::message::Request;
 
 /// The hash of what decides the way of a request (RFC 5393 §4.2.1), keyed: only those who share the key know it again.
@@ -30,13 +30,15 @@ impl LoopHash {
 
     /// What is put at the end of a branch: a dot and 16 hexadecimal digits.
     pub fn suffix(self) -> String {
-        format!(".{}", Hex(self.0))
+        let mut out = String::with_capacity(17);
+        out.push('.');
+        out.extend(Hex(self.0).digits());
+        out
     }
 
     /// Whether a branch ends with this hash.
     pub fn ends(self, branch: &str) -> bool {
-        let Some((_, tail)) = branch.rsplit_once('.') else { return false };
-        tail.len() == 16 && u64::from_str_radix(tail, 16) == Ok(self.0)
+        branch.strip_suffix(self.suffix().as_str()).is_some()
     }
 
     /// Whether the request went by here before with the same hash (RFC 5393 §4.2.2).
@@ -46,11 +48,11 @@ impl LoopHash {
 
     /// How many Vias of the request bear this hash.
     pub fn count(self, request: &Request) -> usize {
-        request
-            .typed_all::<crate::header::Via<'_>>()
-            .flatten()
-            .filter(|via| via.branch().is_some_and(|b| self.ends(b)))
-            .count()
+        // Most Vias are not ours: one that does not hold the digits at all is not parsed.
+        let suffix = self.suffix();
+        let ours = |value: &&[u8]| memchr::memmem::find(value, suffix.as_bytes()).is_some();
+        let vias = request.values(Header::Via).filter(ours).filter_map(|value| Via::parse(value).ok());
+        vias.filter(|via| via.branch().is_some_and(|branch| self.ends(branch))).count()
     }
 
     /// The number.

@@ -30,7 +30,7 @@ impl Preprocessed {
 /// then takes off the Route values on top that name us.
 pub fn preprocess(request: &mut Request, ours: &Locals) -> Preprocessed {
     let mut found = Preprocessed::default();
-    let uri = Uri::parse(request.uri());
+    let uri = request.uri().contains(';').then(|| Uri::parse(request.uri())).flatten();
     let recorded = uri.as_ref().is_some_and(|uri| uri.is_loose_router() && ours.is_local(uri));
     if recorded && let Some(last) = take_last(request) {
         found.strict = request.set_uri(&last).is_ok();
@@ -67,6 +67,9 @@ fn replace(request: &mut Request, routes: &[Vec<u8>]) {
 
 /// A Request-URI whose maddr is ours goes on without it, and without port and transport (RFC 3261 §16.4).
 fn strip_maddr(request: &mut Request, ours: &Locals) {
+    if !request.uri().contains(';') {
+        return; // most Request-URIs: no parameters
+    }
     let Some(uri) = Uri::parse(request.uri()) else { return };
     let Some(maddr) = uri.param("maddr").flatten().and_then(Host::parse) else { return };
     if ours.contains(&maddr, next_hop::port_of(&uri)) {
