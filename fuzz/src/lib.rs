@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a broken rule must stop the fuzzer")]
 
 pub mod digest;
+pub mod endpoint;
 pub mod header;
 pub mod message;
 pub mod register;
@@ -16,6 +17,7 @@ pub type Harness = fn(&[u8]);
 /// All harnesses by the name of their target and their folder of seeds.
 pub const HARNESSES: &[(&str, Harness)] = &[
     ("digest", digest::run),
+    ("endpoint", endpoint::run),
     ("header", header::run),
     ("message", message::run),
     ("register", register::run),
