@@ -5,6 +5,8 @@ pub mod admin;
 pub mod cdr;
 pub mod config;
 #[cfg(feature = "daemon")]
+pub mod demo;
+#[cfg(feature = "daemon")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one room with clocks and sockets")]
 pub mod io;
 pub mod ladder;

@@ -69,6 +69,12 @@ pub struct Entry {
     pub octets: Bytes,
 }
 
+impl Entry {
+    fn to_json(&self) -> Value {
+        json!({ "sent": self.sent, "message": String::from_utf8_lossy(&self.octets) })
+    }
+}
+
 /// How a call of the phone stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -464,13 +470,15 @@ impl Machine for Phone {
         self.pump(now);
     }
 
-    /// `phone.register`, `phone.unregister`, `phone.call {"user": ...}`, `phone.hangup` and `phone.state`.
+    /// `phone.register`, `phone.unregister`, `phone.call {"user": ...}`, `phone.hangup` and `phone.state` answer with the
+    /// state of registration and calls; `phone.journal` with the messages sent and received.
     fn handle_command(&mut self, now: Instant, command: &Command) -> Option<Answer> {
         match command.method.as_str() {
             "phone.register" => self.register(now),
             "phone.unregister" => self.unregister(now),
             "phone.hangup" => self.hang_up(now),
             "phone.state" => {}
+            "phone.journal" => return Some(Ok(self.journal.iter().map(Entry::to_json).collect())),
             "phone.call" => {
                 let Some(user) = command.params.get("user").and_then(Value::as_str) else {
                     return Some(Err("user: missing; accepted: the user to call".into()));

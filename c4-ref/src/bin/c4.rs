@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use c4_ref::config::cli::{self, Args};
+use c4_ref::demo;
 use c4_ref::io::program::{self, Failure};
 use c4_ref::io::{admin, roles};
 use clap::Parser;
@@ -14,6 +15,8 @@ use clap::Parser;
 enum Command {
     /// Run the load balancer and the proxy in one process
     Up(#[command(flatten)] Args),
+    /// Two calls between built-in phones through load balancer and proxy, on loopback: ladder diagrams and records
+    Demo(#[command(flatten)] demo::Args),
     /// Counters and gauges of a running program, one `name value` a line
     Stats {
         #[command(flatten)]
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Up(args) => program::run("c4", &args, &[roles::LB, roles::PROXY]),
+        Command::Demo(args) => demo::run(&args).map(|report| program::print(&report)),
         Command::Stats { socket, name } => ask(&socket, "stats", &["c4", "c4-lb", "c4-proxy"], name.as_deref()),
         Command::Ul(List::List { socket }) => ask(&socket, "ul.list", &["c4", "c4-proxy"], None),
         Command::Backend(List::List { socket }) => ask(&socket, "backend.list", &["c4", "c4-lb"], None),

@@ -6,12 +6,14 @@
 //! on the main thread; stores and record files have a writer thread each.
 
 pub mod admin;
+mod capture;
 mod cdr;
 mod connection;
 mod connections;
 mod files;
 pub mod logs;
 mod mailbox;
+pub mod phones;
 mod poller;
 
 pub mod program;
@@ -27,6 +29,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use capture::{Capture, Captured};
 pub use cdr::{CdrFile, CdrThread, CdrWriter};
 pub use files::{key_file, raise_file_limit, random, unix_millis};
 pub use server::{Handle, Options, Outputs, Server, Tap, Timeouts};

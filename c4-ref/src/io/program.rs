@@ -58,6 +58,21 @@ pub struct Running {
     pub cdr: Option<(CdrWriter, CdrThread)>,
 }
 
+impl Running {
+    /// Stops the workers and waits until all is written; whether everything ended in order.
+    pub fn stop(self) -> bool {
+        let orderly = self.server.stop();
+        if let Some(store) = self.store {
+            store.join();
+        }
+        if let Some((writer, thread)) = self.cdr {
+            drop(writer);
+            thread.join();
+        }
+        orderly
+    }
+}
+
 impl From<Server> for Running {
     fn from(server: Server) -> Running {
         Running { server, store: None, cdr: None }
@@ -186,14 +201,7 @@ fn supervise(name: &'static str, config: &Config, tls: &Tls, mut running: Vec<Ru
     let ended = tasks.block_on(&runtime, control(name, config, tls, &mut running));
     let mut orderly = true;
     for role in running {
-        orderly &= role.server.stop();
-        if let Some(store) = role.store {
-            store.join();
-        }
-        if let Some((writer, thread)) = role.cdr {
-            drop(writer);
-            thread.join();
-        }
+        orderly &= role.stop();
     }
     match ended {
         Ok(()) if !orderly => Err(Failure::software("a worker panicked")),

@@ -1,0 +1,148 @@
+//! What the phones do: register, call each other twice, take turns in hanging up.
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::house::{CALLEE, CALLER, DOMAIN, House};
+use super::{Args, Broken};
+use crate::admin::Command;
+use crate::io::Handle;
+use crate::io::program::Failure;
+
+/// How long a step may take.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How often a phone is looked at.
+const GLANCE: Duration = Duration::from_millis(10);
+/// How long a call lasts.
+const TALK: Duration = Duration::from_millis(400);
+
+/// What was played, as the phones and the record file tell it.
+pub struct Played {
+    /// The calls, in order.
+    pub calls: Vec<PlayedCall>,
+    /// Each phone's journal.
+    pub journals: Vec<(&'static str, Vec<JournalEntry>)>,
+}
+
+/// A call of the script.
+pub struct PlayedCall {
+    /// Its Call-ID.
+    pub call_id: String,
+    /// Whose phone hung up.
+    pub hung_up_by: &'static str,
+    /// Its record.
+    pub record: Value,
+}
+
+/// A message as a phone noted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// Whether the phone sent it.
+    pub sent: bool,
+    /// The message.
+    pub message: String,
+}
+
+/// Plays the whole script.
+pub(super) async fn play(house: &House, args: &Args) -> Result<Played, Failure> {
+    let [caller, callee] = house.phones();
+    for phone in [&caller, &callee] {
+        ask(phone, "phone.register", Value::Null).await?;
+        until(phone, "register", |state| outcome(&state["registered"], "yes")).await?;
+    }
+    if args.broken == Some(Broken::Route) {
+        house.lose_route_keys()?;
+    }
+    let mut calls = Vec::new();
+    for (hung_up_by, hangs_up) in [(CALLER, &caller), (CALLEE, &callee)] {
+        calls.push(play_call(house, [&caller, &callee], hung_up_by, hangs_up, calls.len()).await?);
+    }
+    let journals = vec![(CALLER, journal(&caller).await?), (CALLEE, journal(&callee).await?)];
+    Ok(Played { calls, journals })
+}
+
+async fn play_call(
+    house: &House,
+    phones: [&Handle; 2],
+    hung_up_by: &'static str,
+    hangs_up: &Handle,
+    before: usize,
+) -> Result<PlayedCall, Failure> {
+    let [caller, callee] = phones;
+    ask(caller, "phone.call", json!({ "user": CALLEE })).await?;
+    for phone in phones {
+        until(phone, &format!("call {CALLEE}@{DOMAIN}"), |state| outcome(&last_call(state)["progress"], "up")).await?;
+    }
+    let state = ask(caller, "phone.state", Value::Null).await?;
+    let call_id = last_call(&state)["call_id"].as_str().unwrap_or_default().to_owned();
+    tokio::time::sleep(TALK).await;
+    ask(hangs_up, "phone.hangup", Value::Null).await?;
+    for phone in [caller, callee] {
+        let expected = if phone.name() == hung_up_by { "hung up" } else { "peer hung up" };
+        until(phone, "end the call", |state| outcome(&last_call(state)["progress"], expected)).await?;
+    }
+    let record = record(house, before).await?;
+    Ok(PlayedCall { call_id, hung_up_by, record })
+}
+
+/// The next record, once it is written.
+async fn record(house: &House, before: usize) -> Result<Value, Failure> {
+    let waiting = async {
+        loop {
+            if let Some(line) = house.records().get(before) {
+                return serde_json::from_str(line).map_err(|error| failed(format!("the record is no JSON: {error}")));
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    };
+    let expired = || failed("the call has no call detail record".into());
+    tokio::time::timeout(PATIENCE, waiting).await.map_err(|_| expired())?
+}
+
+async fn journal(phone: &Handle) -> Result<Vec<JournalEntry>, Failure> {
+    let answer = ask(phone, "phone.journal", Value::Null).await?;
+    let entry = |entry: &Value| JournalEntry {
+        sent: entry["sent"].as_bool().unwrap_or_default(),
+        message: entry["message"].as_str().unwrap_or_default().to_owned(),
+    };
+    Ok(answer.as_array().map(|entries| entries.iter().map(entry).collect()).unwrap_or_default())
+}
+
+/// Whether what was hoped for is there; an error when it cannot come any more.
+fn outcome(state: &Value, hoped_for: &str) -> Result<bool, String> {
+    match state.as_str() {
+        Some(state) if state == hoped_for => Ok(true),
+        Some(state) if state.starts_with("failed") => Err(state.to_owned()),
+        _ => Ok(false),
+    }
+}
+
+fn last_call(state: &Value) -> &Value {
+    state["calls"].as_array().and_then(|calls| calls.last()).unwrap_or(&Value::Null)
+}
+
+/// Looks at a phone until it has done something.
+async fn until(phone: &Handle, what: &str, done: impl Fn(&Value) -> Result<bool, String>) -> Result<(), Failure> {
+    let looking = async {
+        loop {
+            let state = ask(phone, "phone.state", Value::Null).await?;
+            match done(&state) {
+                Ok(true) => return Ok(()),
+                Ok(false) => tokio::time::sleep(GLANCE).await,
+                Err(why) => return Err(failed(format!("{} could not {what}: {why}", phone.name()))),
+            }
+        }
+    };
+    let expired = || failed(format!("{} could not {what}: no answer in {} s", phone.name(), PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, looking).await.map_err(|_| expired())?
+}
+
+async fn ask(phone: &Handle, method: &str, params: Value) -> Result<Value, Failure> {
+    let answer = phone.command(Command { method: method.into(), params }).await;
+    let refused = |why: String| failed(format!("{}: {method}: {why}", phone.name()));
+    answer.ok_or_else(|| refused("unknown".into()))?.map_err(refused)
+}
+
+fn failed(why: String) -> Failure {
+    Failure::software(format!("demo: {why}"))
+}
