@@ -132,9 +132,13 @@ impl Outcome {
             Outcome::HungUp => "hung up".into(),
             Outcome::PeerHungUp => "peer hung up".into(),
             Outcome::Cancelled => "cancelled".into(),
-            Outcome::Failed(status) => format!("failed: {}", status.code()),
+            Outcome::Failed(status) => failed(status),
         }
     }
+}
+
+fn failed(status: StatusCode) -> String {
+    format!("failed: {} {}", status.code(), status.reason())
 }
 
 /// The registration, as the phone knows it.
@@ -399,7 +403,7 @@ impl Phone {
             Registered::Trying => "trying".to_owned(),
             Registered::Yes => "yes".to_owned(),
             Registered::Failed(None) => "failed: no answer".to_owned(),
-            Registered::Failed(Some(status)) => format!("failed: {}", status.code()),
+            Registered::Failed(Some(status)) => failed(status),
         };
         let calls = self.calls.iter().map(|call| {
             let progress = match &call.progress {

@@ -11,6 +11,7 @@ mod text;
 use clap::ValueEnum;
 use serde_json::Value;
 
+use crate::io::Captured;
 use crate::io::program::Failure;
 
 /// What `c4 demo` is asked for.
@@ -64,12 +65,8 @@ pub enum Broken {
 /// One line that says what went wrong: something did not start, a call did not come about, or what was captured, what the
 /// phones say and what the records say do not agree.
 pub fn run(args: &Args) -> Result<String, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
-    let house = house::House::start(args)?;
-    let played = runtime.block_on(script::play(&house, args));
-    let capture = house.stop()?;
-    let played = played?;
-    let report = report::Report::new(capture, played);
+    let (captured, played) = perform(args)?;
+    let report = report::Report::new(captured, played);
     if let Some(disagreement) = report.disagreements().into_iter().next() {
         return Err(Failure::software(format!("demo: {disagreement}")));
     }
@@ -77,4 +74,65 @@ pub fn run(args: &Args) -> Result<String, Failure> {
         true => format!("{:#}\n", Value::Object(report.to_json())),
         false => text::render(&report),
     })
+}
+
+/// Plays the script: what was captured, and what the phones and the records say.
+fn perform(args: &Args) -> Result<(Vec<Captured>, script::Played), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
+    let house = house::House::start(args)?;
+    let played = runtime.block_on(script::play(&house, args));
+    let captured = house.stop()?;
+    Ok((captured, played?))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+    use report::Report;
+
+    /// What is wrong with a performance that was tampered with.
+    fn after(
+        (captured, played): &(Vec<Captured>, script::Played),
+        tamper: impl FnOnce(&mut Vec<Captured>, &mut script::Played),
+    ) -> Vec<String> {
+        let (mut captured, mut played) = (captured.clone(), played.clone());
+        tamper(&mut captured, &mut played);
+        Report::new(captured, played).disagreements()
+    }
+
+    #[test]
+    fn what_does_not_agree_is_noticed() {
+        let performance = perform(&Args::default()).unwrap();
+        let wrong = after(&performance, |_, _| {});
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let bye = |captured: &Captured| captured.octets.starts_with(b"BYE ");
+        let lost = after(&performance, |captured, _| {
+            let at = captured.iter().position(bye).unwrap();
+            captured.remove(at);
+        });
+        assert!(lost.iter().any(|why| why.starts_with("call 1: BYE")), "{lost:?}");
+        let changed = after(&performance, |captured, _| {
+            let at = captured.iter().position(|message| bye(message) && message.who == house::CALLER).unwrap();
+            captured[at].octets = Bytes::from_static(b"BYE sip:x SIP/2.0\r\n\r\n");
+        });
+        assert!(changed.iter().any(|why| why.contains("journal of alice")), "{changed:?}");
+        let strange = after(&performance, |captured, _| captured[0].who = "nobody");
+        assert!(strange.iter().any(|why| why.contains("nobody in the house")), "{strange:?}");
+        for (field, value) in [
+            ("call_id", json!("x")),
+            ("status", json!(486)),
+            ("released_by", json!("callee")),
+            ("called", json!("alice")),
+            ("duration_ms", json!(0)),
+            ("duration_ms", json!(60_000)),
+        ] {
+            let wrong = after(&performance, |_, played| played.calls[0].record[field] = value.clone());
+            assert_eq!(wrong.len(), 1, "{field} {value}: {wrong:?}");
+        }
+        let silent = after(&performance, |_, played| _ = played.journals[1].1.pop());
+        assert_eq!(silent, ["the journal of bob and what was captured at its socket do not agree"]);
+    }
 }

@@ -86,10 +86,7 @@ pub struct Report {
 impl Report {
     /// Reads what was captured.
     pub fn new(captured: Vec<Captured>, played: Played) -> Report {
-        let party = |name: &str| PARTIES.iter().position(|party| *party == name);
-        // Every message was captured at both its ends; what one calls local the other calls remote.
-        let owners: HashMap<SocketAddr, usize> =
-            captured.iter().filter_map(|message| Some((message.flow.local, party(message.who)?))).collect();
+        let owners = owners(&captured);
         let total = captured.len();
         let read = |captured: Captured| {
             let message = Message::parse(captured.octets.clone(), &Limits::default()).ok()?;
@@ -232,9 +229,32 @@ impl Report {
         let other = if call.hung_up_by == CALLER { CALLEE } else { CALLER };
         let answer = (first(CALLEE, true, &Method::Invite, Some(2))?, first(CALLER, false, &Method::Invite, Some(2))?);
         let bye = (first(call.hung_up_by, true, &Method::Bye, None)?, first(other, false, &Method::Bye, None)?);
-        let duration = Duration::from_millis(call.record.get("duration_ms").and_then(Value::as_u64).unwrap_or_default());
+        let duration =
+            Duration::from_millis(call.record.get("duration_ms").and_then(Value::as_u64).unwrap_or_default());
         let (least, most) = (bye.0.saturating_sub(answer.1), bye.1.saturating_sub(answer.0));
         (duration + SLACK < least || duration > most + SLACK)
             .then(|| format!("the record says {duration:?}, the messages say {least:?} to {most:?}"))
     }
+}
+
+fn party(name: &str) -> Option<usize> {
+    PARTIES.iter().position(|party| *party == name)
+}
+
+/// Whose which address is. What one end of a message calls remote the other calls local, save that a connection goes out
+/// from a port that only the far end sees: there the message itself, captured at both ends, tells.
+fn owners(captured: &[Captured]) -> HashMap<SocketAddr, usize> {
+    let mut owners: HashMap<SocketAddr, usize> =
+        captured.iter().filter_map(|message| Some((message.flow.local, party(message.who)?))).collect();
+    let sent: HashMap<&[u8], usize> = captured
+        .iter()
+        .filter(|message| message.sent)
+        .filter_map(|message| Some((&*message.octets, party(message.who)?)))
+        .collect();
+    for message in captured.iter().filter(|message| !message.sent) {
+        if let Some(who) = sent.get(&*message.octets) {
+            owners.entry(message.flow.remote).or_insert(*who);
+        }
+    }
+    owners
 }

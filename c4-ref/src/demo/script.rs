@@ -17,6 +17,7 @@ const GLANCE: Duration = Duration::from_millis(10);
 const TALK: Duration = Duration::from_millis(400);
 
 /// What was played, as the phones and the record file tell it.
+#[derive(Clone, Debug)]
 pub struct Played {
     /// The calls, in order.
     pub calls: Vec<PlayedCall>,
@@ -25,12 +26,15 @@ pub struct Played {
 }
 
 /// A call of the script.
+#[derive(Clone, Debug)]
 pub struct PlayedCall {
     /// Its Call-ID.
     pub call_id: String,
     /// Whose phone hung up.
     pub hung_up_by: &'static str,
-    /// Its record.
+    /// Its record, as the file has it.
+    pub line: String,
+    /// The same, read.
     pub record: Value,
 }
 
@@ -81,22 +85,22 @@ async fn play_call(
         let expected = if phone.name() == hung_up_by { "hung up" } else { "peer hung up" };
         until(phone, "end the call", |state| outcome(&last_call(state)["progress"], expected)).await?;
     }
-    let record = record(house, before).await?;
-    Ok(PlayedCall { call_id, hung_up_by, record })
+    let line = record(house, before).await?;
+    let record = serde_json::from_str(&line).map_err(|error| failed(format!("the record is no JSON: {error}")))?;
+    Ok(PlayedCall { call_id, hung_up_by, line, record })
 }
 
 /// The next record, once it is written.
-async fn record(house: &House, before: usize) -> Result<Value, Failure> {
+async fn record(house: &House, before: usize) -> Result<String, Failure> {
     let waiting = async {
         loop {
-            if let Some(line) = house.records().get(before) {
-                return serde_json::from_str(line).map_err(|error| failed(format!("the record is no JSON: {error}")));
+            if let Some(line) = house.records().into_iter().nth(before) {
+                return line;
             }
             tokio::time::sleep(GLANCE).await;
         }
     };
-    let expired = || failed("the call has no call detail record".into());
-    tokio::time::timeout(PATIENCE, waiting).await.map_err(|_| expired())?
+    tokio::time::timeout(PATIENCE, waiting).await.map_err(|_| failed("the call has no call detail record".into()))
 }
 
 async fn journal(phone: &Handle) -> Result<Vec<JournalEntry>, Failure> {
@@ -112,8 +116,8 @@ async fn journal(phone: &Handle) -> Result<Vec<JournalEntry>, Failure> {
 fn outcome(state: &Value, hoped_for: &str) -> Result<bool, String> {
     match state.as_str() {
         Some(state) if state == hoped_for => Ok(true),
-        Some(state) if state.starts_with("failed") => Err(state.to_owned()),
-        _ => Ok(false),
+        Some(state) => state.strip_prefix("failed: ").map_or(Ok(false), |why| Err(why.to_owned())),
+        None => Ok(false),
     }
 }
 

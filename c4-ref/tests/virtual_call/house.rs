@@ -362,7 +362,10 @@ impl House {
             Event::Delete { key, .. } => {
                 self.store.remove(&key);
             }
-            Event::Cdr(line) => self.records.push(serde_json::from_slice(line.as_ref()).unwrap()),
+            Event::Cdr(line) => {
+                assert!(line.ends_with('\n'), "one record a line");
+                self.records.push(serde_json::from_str(&line).unwrap());
+            }
             _ => {}
         }
     }
