@@ -161,7 +161,8 @@ headers! {
 const SLOTS: usize = 512;
 /// Found by search so that no two known names share a slot; a test holds it so.
 const MULTIPLIER: u32 = 0x3e4f_fa85;
-const EMPTY: u8 = u8::MAX;
+/// Longer than any known name; names are compared three words at a time, without a branch that depends on them.
+const ROOM: usize = 24;
 
 /// Slot of a name by its length and its first, middle and last letter, without regard to case.
 const fn slot(len: usize, first: u8, middle: u8, last: u8) -> usize {
@@ -172,50 +173,119 @@ const fn slot(len: usize, first: u8, middle: u8, last: u8) -> usize {
     (key.wrapping_mul(MULTIPLIER) >> 23) as usize
 }
 
-#[allow(clippy::indexing_slicing, reason = "evaluated while compiling, where a bad index is a build error")]
-const fn place(table: &mut [u8; SLOTS], name: &str, code: u8) {
-    let octets = name.as_bytes();
-    if let [first, .., last] = octets
-        && let (_, [middle, ..]) = octets.split_at(octets.len() / 2)
-    {
-        table[slot(octets.len(), *first, *middle, *last)] = code;
-    } else if let [only] = octets {
-        table[slot(1, *only, *only, *only)] = code;
-    }
+/// A spelling of a known name, as words to compare with.
+#[derive(Clone, Copy)]
+struct Spelling {
+    /// The name in lower case, with zeros behind it.
+    letters: [u64; 3],
+    /// The case bit where a letter stands, and nowhere else: a hyphen equals nothing but a hyphen.
+    case: [u64; 3],
+    len: u8,
+    code: u8,
 }
 
 #[allow(clippy::indexing_slicing, reason = "evaluated while compiling, where a bad index is a build error")]
-const TABLE: [u8; SLOTS] = {
-    let mut table = [EMPTY; SLOTS];
+const fn spelling(name: &str, code: u8) -> Spelling {
+    let octets = name.as_bytes();
+    let mut spelling = Spelling { letters: [0; 3], case: [0; 3], len: octets.len() as u8, code };
+    let mut i = 0;
+    while i < octets.len() {
+        let shift = 8 * (i % 8);
+        spelling.letters[i / 8] |= (octets[i].to_ascii_lowercase() as u64) << shift;
+        if octets[i].is_ascii_alphabetic() {
+            spelling.case[i / 8] |= 0x20 << shift;
+        }
+        i += 1;
+    }
+    spelling
+}
+
+/// All spellings, and by slot which of them it can be. Slot contents are one more than the index; 0 is none.
+struct Table {
+    spellings: [Spelling; 2 * Header::ALL.len()],
+    slots: [u8; SLOTS],
+}
+
+#[allow(clippy::indexing_slicing, reason = "evaluated while compiling, where a bad index is a build error")]
+static TABLE: Table = {
+    let nothing = Spelling { letters: [0; 3], case: [0; 3], len: 0, code: 0 };
+    let mut table = Table { spellings: [nothing; 2 * Header::ALL.len()], slots: [0; SLOTS] };
+    let mut used = 0;
     let mut i = 0;
     while i < Header::ALL.len() {
         let header = Header::ALL[i];
-        place(&mut table, header.as_str(), i as u8);
-        if let Some(form) = header.compact() {
-            place(&mut table, form, i as u8);
+        let forms = [header.as_str(), if let Some(form) = header.compact() { form } else { "" }];
+        let mut f = 0;
+        while f < 2 {
+            let octets = forms[f].as_bytes();
+            let len = octets.len();
+            if len > 0 {
+                table.spellings[used] = spelling(forms[f], i as u8);
+                used += 1;
+                table.slots[slot(len, octets[0], octets[len / 2], octets[len - 1])] = used as u8;
+            }
+            f += 1;
         }
         i += 1;
     }
     table
 };
 
+/// For each length, the bits of the octets that belong to the name.
+#[allow(clippy::indexing_slicing, reason = "evaluated while compiling, where a bad index is a build error")]
+static MASKS: [[u64; 3]; ROOM] = {
+    let mut masks = [[0; 3]; ROOM];
+    let mut len = 0;
+    while len < ROOM {
+        let mut i = 0;
+        while i < len {
+            masks[len][i / 8] |= 0xff << (8 * (i % 8));
+            i += 1;
+        }
+        len += 1;
+    }
+    masks
+};
+
 impl Header {
     /// The known header of this name or compact form, in any case.
     pub fn lookup(name: &[u8]) -> Option<Header> {
-        let (first, last) = (name.first()?, name.last()?);
-        let middle = name.get(name.len() / 2)?;
-        let header = Header::from_code(*TABLE.get(slot(name.len(), *first, *middle, *last))?)?;
-        let spelled = if name.len() == 1 { header.compact()? } else { header.as_str() };
-        // Nearly all are spelled as the RFC spells them, and equality of slices is the faster test.
-        (spelled.as_bytes() == name || spelled.as_bytes().eq_ignore_ascii_case(name)).then_some(header)
+        let mut padded = [0; ROOM];
+        padded.get_mut(..name.len())?.copy_from_slice(name);
+        Header::lookup_padded(&padded, name.len())
+    }
+
+    /// As [`lookup`](Header::lookup) of the first `len` octets of a line and what follows it.
+    #[inline]
+    pub(crate) fn lookup_at(octets: &[u8], len: usize) -> Option<Header> {
+        match octets.first_chunk::<ROOM>() {
+            Some(room) => Header::lookup_padded(room, len),
+            None => Header::lookup(octets.get(..len)?),
+        }
+    }
+
+    #[inline]
+    fn lookup_padded(octets: &[u8; ROOM], len: usize) -> Option<Header> {
+        let mask = MASKS.get(len)?;
+        let (first, middle, last) = (octets.first()?, octets.get(len / 2)?, octets.get(len.wrapping_sub(1))?);
+        let index = *TABLE.slots.get(slot(len, *first, *middle, *last))?;
+        let spelling = TABLE.spellings.get(usize::from(index).wrapping_sub(1))?;
+        let (words, _) = octets.as_chunks::<8>();
+        let mut differ = u64::from(spelling.len) ^ len as u64;
+        for (((word, mask), case), letters) in words.iter().zip(mask).zip(&spelling.case).zip(&spelling.letters) {
+            differ |= (u64::from_le_bytes(*word) & mask | case) ^ letters;
+        }
+        if differ == 0 { Header::from_code(spelling.code) } else { None }
     }
 
     /// The header of an index code.
+    #[inline]
     pub(crate) fn from_code(code: u8) -> Option<Header> {
         Header::ALL.get(usize::from(code)).copied()
     }
 
     /// The index code.
+    #[inline]
     pub(crate) const fn code(self) -> u8 {
         self as u8
     }
@@ -240,6 +310,10 @@ mod tests {
             }
             assert_eq!(Header::from_code(header.code()), Some(*header));
         }
+        assert_eq!(Header::lookup(b"Content\rLength"), None, "only letters have a case");
+        assert_eq!(Header::lookup(b"Proxy-Authorization-Proxy-Authorization"), None);
+        assert_eq!(Header::lookup_at(b"Contact: <sip:a@b>;expires=1", 7), Some(Header::Contact));
+        assert_eq!(Header::lookup_at(b"Contact: <sip:a@b>;expires=1", 6), None);
         assert_eq!(Header::lookup(b"X-Other"), None);
         assert_eq!(Header::lookup(b"Contacts"), None);
         assert_eq!(Header::lookup(b""), None);

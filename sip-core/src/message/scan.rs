@@ -106,7 +106,7 @@ pub(super) fn head(buf: &[u8], limits: &Limits) -> Result<Head, ParseError> {
         if lines.len() >= limits.max_headers {
             return Err(ParseError::TooManyHeaders);
         }
-        let line = line(rest.get(..len).unwrap_or_default(), at);
+        let line = line(rest, len, at);
         if line.is(Header::ContentLength) {
             declared = declare(declared, line.value(buf));
         } else if line.is_malformed() {
@@ -153,22 +153,23 @@ fn folded_len(rest: &[u8], line_feeds: &mut usize) -> Result<Option<usize>, Pars
 
 /// Indexes one line: `name HCOLON value CRLF`. Blanks before the colon belong to HCOLON (RFC 3261 §25.1).
 #[inline]
-fn line(octets: &[u8], at: usize) -> Line {
+fn line(rest: &[u8], len: usize, at: usize) -> Line {
+    let octets = rest.get(..len).unwrap_or_default();
     let Some(colon) = colon(octets) else { return Line::malformed(at, octets.len()) };
-    let (mut name, rest) = octets.split_at_checked(colon).unwrap_or_default();
+    let (mut name, after) = octets.split_at_checked(colon).unwrap_or_default();
     while let [before @ .., b' ' | b'\t'] = name {
         name = before;
     }
-    let header = Header::lookup(name);
+    let header = Header::lookup_at(rest, name.len());
     if header.is_none() && (name.is_empty() || !name.iter().all(|c| is_token(*c))) {
         return Line::malformed(at, octets.len());
     }
-    let blank = match rest {
+    let blank = match after {
         [_, b' ', c, ..] if !is_lws(*c) => 1,
-        [_, rest @ ..] => rest.iter().take_while(|c| is_lws(**c)).count(),
+        [_, after @ ..] => after.iter().take_while(|c| is_lws(**c)).count(),
         [] => 0,
     };
-    let value = rest.get(1 + blank..).unwrap_or_default();
+    let value = after.get(1 + blank..).unwrap_or_default();
     let tail = match value {
         [.., c, b'\r', b'\n'] if !is_lws(*c) => 2,
         // An empty value: all white space stands before it.
