@@ -2,8 +2,7 @@
 
 use nom::IResult;
 use nom::Parser;
-use nom::bytes::complete::{take_while, take_while1};
-use nom::character::complete::char;
+use nom::character::complete::{char, digit1};
 
 /// A step of a parser. The error says nothing: the typed header says what is wrong.
 pub(crate) type Step<'a, T> = IResult<&'a [u8], T, ()>;
@@ -61,6 +60,22 @@ fn is(c: u8, class: u8) -> bool {
     CLASS.get(usize::from(c)).is_some_and(|found| found & class != 0)
 }
 
+/// How many octets at the start are of a class.
+#[inline]
+fn span(input: &[u8], class: u8) -> usize {
+    input.iter().position(|c| !is(*c, class)).unwrap_or(input.len())
+}
+
+/// At least one octet of a class, as nom's `take_while1` would take it: this is where reading spends its time, so it
+/// is inlined as a loop over a table.
+#[inline]
+fn some(input: &[u8], class: u8) -> Step<'_, &[u8]> {
+    match span(input, class) {
+        0 => Err(nom::Err::Error(())),
+        len => split(input, len),
+    }
+}
+
 /// token characters (RFC 3261 §25.1).
 #[inline]
 pub(crate) fn is_token(c: u8) -> bool {
@@ -94,13 +109,13 @@ pub(crate) fn is_host(c: u8) -> bool {
 /// SWS: white space that may be missing.
 #[inline]
 pub(crate) fn sws(input: &[u8]) -> Step<'_, &[u8]> {
-    take_while(is_lws).parse(input)
+    split(input, span(input, LWS))
 }
 
 /// token.
 #[inline]
 pub(crate) fn token(input: &[u8]) -> Step<'_, &[u8]> {
-    take_while1(is_token).parse(input)
+    some(input, TOKEN)
 }
 
 /// A separator character with white space around it: SEMI, EQUAL, SLASH, COLON, COMMA.
@@ -139,7 +154,7 @@ pub(crate) fn quoted_len(input: &[u8]) -> Option<usize> {
 pub(crate) fn gen_value(input: &[u8]) -> Step<'_, &[u8]> {
     match input.first() {
         Some(b'"') => quoted(input),
-        _ => take_while1(|c| is(c, VALUE)).parse(input),
+        _ => some(input, VALUE),
     }
 }
 
@@ -151,14 +166,14 @@ pub(crate) fn host(input: &[u8]) -> Step<'_, &[u8]> {
             let end = memchr::memchr(b']', input).ok_or(nom::Err::Error(()))?;
             split(input, end + 1)
         }
-        _ => take_while1(|c| is(c, HOST)).parse(input),
+        _ => some(input, HOST),
     }
 }
 
 /// A decimal number of at most `max`. An overflow is an error, not a wrapped value.
 #[inline]
 pub(crate) fn number(input: &[u8], max: u64) -> Step<'_, u64> {
-    let (rest, digits) = take_while1(|c: u8| c.is_ascii_digit()).parse(input)?;
+    let (rest, digits) = digit1(input)?;
     match decimal(digits, max) {
         Some(n) => Ok((rest, n)),
         None => Err(nom::Err::Error(())),
@@ -172,15 +187,14 @@ pub(crate) fn decimal(digits: &[u8], max: u64) -> Option<u64> {
     }
     let mut value: u64 = 0;
     for digit in digits {
-        if !digit.is_ascii_digit() {
+        let digit = digit.wrapping_sub(b'0');
+        // Beyond 10^18 the next step could wrap, whatever `max` is.
+        if digit > 9 || value > 1_000_000_000_000_000_000 {
             return None;
         }
-        value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
-        if value > max {
-            return None;
-        }
+        value = value * 10 + u64::from(digit);
     }
-    Some(value)
+    (value <= max).then_some(value)
 }
 
 /// `input` in two at `at`.

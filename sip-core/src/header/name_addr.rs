@@ -92,7 +92,7 @@ impl<'a> NameAddr<'a> {
 fn address(whole: &str, end: usize, skip: usize) -> Option<NameAddr<'_>> {
     let uri = whole.get(..end)?.trim_ascii();
     // What else may not stand in a URI is found when it is parsed.
-    if uri.is_empty() || memchr::memchr3(b' ', b'<', b'"', uri.as_bytes()).is_some() {
+    if uri.is_empty() || memchr::memchr(b' ', uri.as_bytes()).is_some() {
         return None;
     }
     let mut tag = None;
