@@ -7,6 +7,7 @@ pub mod digest;
 pub mod endpoint;
 pub mod header;
 pub mod message;
+pub mod proxy;
 pub mod register;
 pub mod stream;
 pub mod uri;
@@ -20,6 +21,7 @@ pub const HARNESSES: &[(&str, Harness)] = &[
     ("endpoint", endpoint::run),
     ("header", header::run),
     ("message", message::run),
+    ("proxy", proxy::run),
     ("register", register::run),
     ("stream", stream::run),
     ("uri", uri::run),
