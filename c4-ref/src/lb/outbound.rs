@@ -138,7 +138,9 @@ impl Lb {
             }
         }
         // Where the caller is, is nobody's business out there.
-        request.remove(HEADER)?;
+        if request.header(HEADER).is_some() {
+            request.remove(HEADER)?;
+        }
         self.stats.bump(Counter::ForwardedOutside);
         self.forward(arrival, request, (egress, transport), &branch, destination)
     }
@@ -167,11 +169,11 @@ impl Lb {
         // Max-Forwards 0 was refused before.
         _ = sip_core::proxy::max_forwards::decrement(&mut request);
         let unix = self.unix();
-        super::via::push(&mut request, &self.keys, unix, egress, branch, &back)?;
+        let mut message = super::via::push(request, &self.keys, unix, egress, branch, &back)?;
         if egress.1.is_reliable() {
-            request.complete_length();
+            message.complete_length();
         }
-        self.send(destination, request.to_bytes());
+        self.send(destination, message.to_bytes());
         Ok(())
     }
 
