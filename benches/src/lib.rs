@@ -1,6 +1,5 @@
 //! Benches of the hot paths: the operations that the criterion benches time and the callgrind script counts.
 
-pub mod lb;
 pub mod proxy;
 pub mod register;
 pub mod sip;

@@ -8,7 +8,6 @@ use sip_core::flow::{Flow, Transport};
 use sip_core::header::Via;
 
 use super::Lb;
-use super::headers::push_address;
 use super::listeners::ListenerId;
 use crate::config::Endpoint;
 use crate::source::Source;
@@ -68,26 +67,13 @@ impl Lb {
         }
     }
 
-    /// Writes what the proxies are told about the source into the scratch room: a [`Source`].
-    pub(super) fn write_source(&mut self, arrival: &Arrival) {
+    /// What the proxies are told about the source.
+    pub(super) fn source(&self, arrival: &Arrival) -> Source {
         let flow = &arrival.flow;
-        self.scratch.clear();
         let live = flow.connection.and_then(|id| self.connections.get(id));
-        let listener = self.listeners.get(arrival.listener);
-        if let Some(identity) = live.and_then(|live| live.identity.as_deref()) {
-            let identity = Some(identity.to_owned());
-            let listener = listener.map_or(flow.local, |l| l.bind);
-            let source = Source { transport: flow.transport, remote: flow.remote, listener, identity };
-            self.scratch.extend_from_slice(source.to_string().as_bytes());
-            return;
-        }
-        self.scratch.extend_from_slice(flow.transport.uri_param().as_bytes());
-        self.scratch.push(b':');
-        push_address(&mut self.scratch, flow.remote);
-        self.scratch.extend_from_slice(b";listener=");
-        self.scratch.extend_from_slice(flow.transport.uri_param().as_bytes());
-        self.scratch.push(b':');
-        push_address(&mut self.scratch, listener.map_or(flow.local, |l| l.bind));
+        let identity = live.and_then(|live| live.identity.as_deref()).map(str::to_owned);
+        let listener = self.listeners.get(arrival.listener).map_or(flow.local, |l| l.bind);
+        Source { transport: flow.transport, remote: flow.remote, listener, identity }
     }
 }
 

@@ -58,8 +58,9 @@ impl Lb {
                 self.stats.bump(Counter::NoDialog);
                 return Err(Refused::With(StatusCode::NOT_FOUND));
             }
+        } else if own.token.is_some() && self.dialog_hop(request, own).is_some() {
+            // A good token without a dialog leads nowhere by itself; the hash decides as for any initial request.
         }
-        // Without a dialog a token leads nowhere, good or not: the hash decides.
         self.refuse_foreign_routes(request, is_ack)?;
         match self.choose(request).and_then(|id| self.backends.get(id)) {
             Some(endpoint) => Ok(endpoint),
@@ -103,8 +104,12 @@ impl Lb {
 
     /// The backend of an initial request: where its Call-ID went before, else where the hash says.
     fn choose(&mut self, request: &Request) -> Option<BackendId> {
-        let by_call = self.call_key(request.call_id(), || request.from_tag());
+        let by_call = self.call_key(request.call_id(), request.from_tag());
         let register = *request.method() == Method::Register;
+        let hash = match self.hash {
+            config::Hash::CallId => self.secrets.call.hash(&[request.call_id().as_bytes()]),
+            config::Hash::Aor => self.secrets.call.hash(&[aor_user(request, register).as_bytes()]),
+        };
         // A phone may register several users under one Call-ID: theirs is the hash of the user and nothing else.
         let remembered = !(register && self.hash == config::Hash::Aor);
         if remembered && let Some(id) = self.calls.touch(self.now, by_call) {
@@ -114,10 +119,6 @@ impl Lb {
                 return Some(id);
             }
         }
-        let hash = match self.hash {
-            config::Hash::CallId => by_call.0,
-            config::Hash::Aor => self.secrets.call.hash(&[aor_user(request, register).as_bytes()]),
-        };
         let id = self.backends.pick(hash)?;
         if remembered && !self.calls.insert(self.now, by_call, id) {
             self.stats.bump(Counter::Overflow);
@@ -127,12 +128,10 @@ impl Lb {
 
     /// The key of a call in the soft table. What decides besides the Call-ID must not be overridden by whoever learns
     /// only that.
-    pub(super) fn call_key<'a>(&self, call_id: &str, from_tag: impl FnOnce() -> Option<&'a str>) -> CallKey {
+    pub(super) fn call_key(&self, call_id: &str, from_tag: Option<&str>) -> CallKey {
         CallKey(match self.hash {
             config::Hash::CallId => self.secrets.call.hash(&[call_id.as_bytes()]),
-            config::Hash::Aor => {
-                self.secrets.call.hash(&[call_id.as_bytes(), from_tag().unwrap_or_default().as_bytes()])
-            }
+            config::Hash::Aor => self.secrets.call.hash(&[call_id.as_bytes(), from_tag.unwrap_or_default().as_bytes()]),
         })
     }
 
@@ -156,8 +155,8 @@ impl Lb {
             let passage = Passage { ingress, egress };
             routes::record(&mut request, &self.keys, unix, &token, passage, &mut self.scratch)?;
         }
-        self.write_source(arrival);
-        sanitize_request(&mut request, arrival.peer, &self.scratch)?;
+        let source = self.source(arrival);
+        sanitize_request(&mut request, arrival.peer, &source, &mut self.text)?;
         let destination = match to.transport {
             Transport::Udp => Destination::Flow(Flow::udp(egress.bind, to.address)),
             transport => Destination::Target(Target::new(transport, to.address)),

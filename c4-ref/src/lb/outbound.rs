@@ -138,9 +138,7 @@ impl Lb {
             }
         }
         // Where the caller is, is nobody's business out there.
-        if request.header(HEADER).is_some() {
-            request.remove(HEADER)?;
-        }
+        request.remove(HEADER)?;
         self.stats.bump(Counter::ForwardedOutside);
         self.forward(arrival, request, (egress, transport), &branch, destination)
     }
@@ -169,11 +167,11 @@ impl Lb {
         // Max-Forwards 0 was refused before.
         _ = sip_core::proxy::max_forwards::decrement(&mut request);
         let unix = self.unix();
-        let mut message = super::via::push(request, &self.keys, unix, egress, branch, &back)?;
+        super::via::push(&mut request, &self.keys, unix, egress, branch, &back)?;
         if egress.1.is_reliable() {
-            message.complete_length();
+            request.complete_length();
         }
-        self.send(destination, message.to_bytes());
+        self.send(destination, request.to_bytes());
         Ok(())
     }
 

@@ -26,7 +26,7 @@ impl Lb {
         let Some(back) = back.ok().filter(|b| arrival.side == Side::Inside || b.to == Side::Inside) else {
             return self.stats.bump(Counter::StrayResponses);
         };
-        let call = self.call_key(response.call_id(), || response.from_tag());
+        let call = self.call_key(response.call_id(), response.from_tag());
         self.calls.touch(self.now, call);
         response.pop_via();
         if response.via().is_none() {
@@ -34,8 +34,8 @@ impl Lb {
         }
         let edited = match back.to {
             Side::Inside if arrival.side == Side::Outside => {
-                self.write_source(arrival);
-                sanitize_response(&mut response, arrival.peer, &self.scratch)
+                let source = self.source(arrival);
+                sanitize_response(&mut response, arrival.peer, &source, &mut self.text)
             }
             _ => response.remove(HEADER).map(|_| ()),
         };

@@ -65,9 +65,8 @@ fn top(request: &Request, ours: &Locals) -> Top {
 /// A strict router before us has put our Record-Route value into the Request-URI and the Request-URI into the last
 /// Route (RFC 3261 §16.4): puts both back, so that what follows sees loose routes only.
 fn undo_strict(request: &mut Request, ours: &Locals) {
-    let recorded = |uri: Uri<'_>| uri.has_param("lr") && ours.is_local(&uri);
-    let hint = request.uri().as_bytes().windows(3).any(|w| w.eq_ignore_ascii_case(b";lr"));
-    if !hint || !Uri::parse(request.uri()).is_some_and(recorded) {
+    let Some(uri) = Uri::parse(request.uri()) else { return };
+    if !uri.has_param("lr") || !ours.is_local(&uri) {
         return;
     }
     let mut routes: Vec<Vec<u8>> = request.values(Header::Route).map(<[u8]>::to_vec).collect();

@@ -4,23 +4,23 @@ use nat::keys::KeyRing;
 use nat::path::TokenError;
 use nat::reply::{ReplyToken, Side};
 use sip_core::flow::Transport;
-use sip_core::header::{Header, Via};
-use sip_core::message::{BadValue, Message, Request};
+use sip_core::header::Via;
+use sip_core::message::{BadValue, Request};
 
 use super::listeners::Listener;
 
 /// Name of the parameter that holds the token.
 const TOKEN: &str = "c4";
 
-/// Puts our Via on top of a request, which is ready to go then: it speaks for `egress` over `transport`, and its response goes to `back`.
+/// Puts our Via on top of a request: it speaks for `egress` over `transport`, and its response goes to `back`.
 pub(super) fn push(
-    request: Request,
+    request: &mut Request,
     keys: &KeyRing,
     unix: u64,
     egress: (&Listener, Transport),
     branch: &str,
     back: &ReplyToken,
-) -> Result<Message, BadValue> {
+) -> Result<(), BadValue> {
     let (listener, transport) = egress;
     let mut via = Vec::with_capacity(160);
     via.extend_from_slice(b"SIP/2.0/");
@@ -35,9 +35,7 @@ pub(super) fn push(
     via.extend_from_slice(branch.as_bytes());
     via.extend_from_slice(b";c4=");
     keys.seal_reply(back, branch.as_bytes(), unix, &mut via);
-    let mut message = request.into_message();
-    message.push_front(Header::Via, &via)?;
-    Ok(message)
+    request.push_via(std::str::from_utf8(&via).map_err(|_| BadValue::Grammar)?)
 }
 
 /// The way back that our Via says, if it is ours.

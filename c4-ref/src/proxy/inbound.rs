@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use sip_core::auth::{Outcome, Secret, Subject};
 use sip_core::header::{Header, NameAddr};
+use sip_core::proxy::validate;
 use sip_core::uri::Uri;
 use sip_core::{Checked, Destination, Flow, Message, Method, Request, StatusCode, Target, Transport};
 
@@ -45,6 +46,17 @@ struct Refusal {
 impl From<StatusCode> for Refusal {
     fn from(status: StatusCode) -> Refusal {
         Refusal { status, headers: Vec::new() }
+    }
+}
+
+impl From<validate::Refusal> for Refusal {
+    fn from(refused: validate::Refusal) -> Refusal {
+        let status = refused.status();
+        let headers = match refused {
+            validate::Refusal::Extension(tags) => vec![(Header::Unsupported, tags.into())],
+            _ => Vec::new(),
+        };
+        Refusal { status, headers }
     }
 }
 
@@ -128,6 +140,10 @@ impl App {
         if self.is_ping(request) {
             self.counters.pings += 1;
             return Admission::Answer(capabilities());
+        }
+        if !register && let Err(refused) = self.proxy.validate(request) {
+            self.counters.invalid += 1;
+            return Admission::Answer(refused.into());
         }
         // Only the routes of our own dialogs are followed: a Route that the sender chose would make us an open relay.
         let _ = request.remove(Header::Route);

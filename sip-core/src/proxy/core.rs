@@ -227,6 +227,15 @@ impl Proxy {
         if self.contexts.len() >= self.config.max_contexts { Err(Rejected::Busy) } else { Ok(()) }
     }
 
+    /// What [`Proxy::request`] would refuse in any case (RFC 3261 §16.3 steps 2, 3 and 5), for applications that look at
+    /// a request before they make a transaction.
+    ///
+    /// # Errors
+    /// The reason, which also makes the answer.
+    pub fn validate(&self, request: &Request) -> Result<(), Refusal> {
+        validate::check_alone(&self.config, request)
+    }
+
     /// The request of a context as it is sent on.
     pub fn request_of(&self, id: ContextId) -> Option<&Request> {
         self.contexts.get(id).map(|context| &context.request)

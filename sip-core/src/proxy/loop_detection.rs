@@ -10,14 +10,15 @@ use crate::message::Request;
 pub struct LoopHash(u64);
 
 impl LoopHash {
-    /// Of a request as received, before any change: Request-URI, Call-ID, Route and Proxy-Require. Not of Via, which
-    /// differs each time round, nor of Proxy-Authorization, which a proxy takes off on the way, nor of the To tag: the
-    /// ACK to a failure has one where its INVITE had none, and takes the same branch. From tag and CSeq would add
-    /// nothing: the Vias that the hash is compared with came with this very request.
+    /// Of a request as received, before any change: Request-URI, Call-ID, From tag, CSeq number, Route and
+    /// Proxy-Require. Not of Via, which differs each time round, nor of Proxy-Authorization, which a proxy takes off on
+    /// the way, nor of the To tag: the ACK to a failure has one where its INVITE had none, and takes the same branch.
     pub fn of(key: HashKey, request: &Request) -> LoopHash {
         let mut hash = key.hasher();
         hash.part(request.uri().as_bytes());
         hash.part(request.call_id().as_bytes());
+        hash.optional(request.from_tag().map(str::as_bytes));
+        hash.number(u64::from(request.cseq().seq));
         for name in [Header::Route, Header::ProxyRequire] {
             for value in request.headers(name) {
                 hash.part(value);

@@ -59,6 +59,13 @@ impl Refusal {
 
 /// Checks a request, before anything in it was changed. ACK is never answered: the caller drops what is refused.
 pub fn check(config: &Config, request: &Request, hash: LoopHash) -> Result<(), Refusal> {
+    check_alone(config, request)?;
+    if hash.is_loop(request) { Err(Refusal::Loop) } else { Ok(()) }
+}
+
+/// What can be checked without knowing where we stand: all but the loop (RFC 3261 §16.3 steps 2, 3 and 5). An
+/// application that refuses requests before it asks the proxy core calls this first, for the order of §16.3.
+pub fn check_alone(config: &Config, request: &Request) -> Result<(), Refusal> {
     let uri = Uri::parse(request.uri()).ok_or(Refusal::BadUri)?;
     match uri.scheme {
         Scheme::Sip | Scheme::Sips => {}
@@ -67,9 +74,6 @@ pub fn check(config: &Config, request: &Request, hash: LoopHash) -> Result<(), R
     }
     if request.max_forwards() == Some(0) {
         return Err(Refusal::TooManyHops);
-    }
-    if hash.is_loop(request) {
-        return Err(Refusal::Loop);
     }
     if breadth(request).is_some_and(|breadth| breadth == 0) {
         return Err(Refusal::Breadth);

@@ -1,0 +1,221 @@
+//! The binaries on real sockets: crashes, lost connections, garbage.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used, reason = "tests on real sockets")]
+
+mod common;
+
+use common::raw::Phone;
+use common::{Daemon, Scratch, free_port};
+use std::io::Write;
+use std::net::{TcpStream, UdpSocket};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Load balancer and proxy, started one by one and restartable; nobody is challenged.
+struct House {
+    scratch: Scratch,
+    lb: u16,
+    internal: u16,
+    proxy: u16,
+}
+
+impl House {
+    fn new(name: &str) -> House {
+        House { scratch: Scratch::new(name), lb: free_port(), internal: free_port(), proxy: free_port() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.scratch.path().join(name).display().to_string()
+    }
+
+    fn start_lb(&self) -> Daemon {
+        let (lb, internal, proxy) = (self.lb, self.internal, self.proxy);
+        let settings = [
+            format!("admin.listen=unix:{}", self.path("lb.ctl")),
+            format!("lb.listen+=udp:127.0.0.1:{lb}"),
+            format!("lb.listen+=tcp:127.0.0.1:{lb}"),
+            format!("lb.internal+=udp:127.0.0.1:{internal}"),
+            format!("lb.backends+=127.0.0.1:{proxy}"),
+            "lb.probe.interval-ms=0".into(),
+            "lb.workers=1".into(),
+            format!("lb.token-keys={}", self.path("lb.keys")),
+        ];
+        start(env!("CARGO_BIN_EXE_c4-lb"), &settings, lb)
+    }
+
+    fn start_proxy(&self) -> Daemon {
+        let proxy = self.proxy;
+        let settings = [
+            format!("admin.listen=unix:{}", self.path("proxy.ctl")),
+            format!("proxy.listen+=udp:127.0.0.1:{proxy}"),
+            "proxy.trusted+=127.0.0.1".into(),
+            "proxy.domains+=c4.test".into(),
+            "proxy.domains+=127.0.0.1".into(),
+            "proxy.realm=c4.test".into(),
+            "proxy.auth.register=false".into(),
+            "proxy.auth.invite=false".into(),
+            "proxy.workers=1".into(),
+            format!("proxy.store.file={}", self.path("c4.redb")),
+            format!("proxy.nonce-keys={}", self.path("proxy.keys")),
+            format!("proxy.cdr={}", self.path("cdr.jsonl")),
+        ];
+        start(env!("CARGO_BIN_EXE_c4-proxy"), &settings, proxy)
+    }
+
+    /// One number of `c4 stats` from the daemon behind the control socket `ctl`.
+    fn stat(&self, ctl: &str, name: &str) -> i64 {
+        let out = Command::new(env!("CARGO_BIN_EXE_c4")).args(["stats", "--socket", &self.path(ctl)]).output().unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let line = text.lines().find(|line| line.split_whitespace().next() == Some(name));
+        let line = line.unwrap_or_else(|| panic!("no {name} in:\n{text}{}", String::from_utf8_lossy(&out.stderr)));
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    fn cdr(&self) -> String {
+        std::fs::read_to_string(self.path("cdr.jsonl")).unwrap_or_default()
+    }
+}
+
+fn start(program: &str, settings: &[String], port: u16) -> Daemon {
+    let args: Vec<&str> = settings.iter().flat_map(|setting| ["-s", setting.as_str()]).collect();
+    Daemon::start_sip(program, &args, port)
+}
+
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + common::PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn kill_9_of_the_lb_in_mid_call_bye_still_arrives_over_udp() {
+    let house = House::new("kill-lb");
+    let _proxy = house.start_proxy();
+    let lb = house.start_lb();
+    let mut alice = Phone::udp("alice", "127.0.0.1", house.lb);
+    let mut bob = Phone::udp("bob", "127.0.0.1", house.lb);
+    bob.register();
+    let (_, ok) = alice.call(&mut bob);
+    lb.kill();
+    let _lb = house.start_lb();
+    let bye = alice.in_dialog("BYE", &ok, 2);
+    alice.send(&bye);
+    let received = bob.expect("BYE ");
+    bob.answer(&received, "200 OK");
+    alice.expect("SIP/2.0 200");
+    wait_until("the CDR is written", || house.cdr().contains("\"alice"));
+}
+
+#[test]
+fn kill_9_of_the_proxy_keeps_registrations_and_recovers_the_call_record() {
+    let house = House::new("kill-proxy");
+    let proxy = house.start_proxy();
+    let _lb = house.start_lb();
+    let mut alice = Phone::udp("alice", "127.0.0.1", house.lb);
+    let mut bob = Phone::udp("bob", "127.0.0.1", house.lb);
+    bob.register();
+    alice.call(&mut bob);
+    // Every 200 older than 200 ms survives: twice that, for a crowded machine.
+    std::thread::sleep(Duration::from_millis(400));
+    proxy.kill();
+    let _proxy = house.start_proxy();
+    assert_eq!(house.stat("proxy.ctl", "contacts"), 1, "the registration is there after the crash");
+    wait_until("the crash yields a recovered record", || house.cdr().contains("recovered"));
+    let mut carol = Phone::udp("carol", "127.0.0.1", house.lb);
+    carol.call(&mut bob);
+}
+
+#[test]
+fn rfc5626_5_3_tcp_connection_loss_in_mid_call_ends_the_callees_bye_with_430() {
+    let house = House::new("tcp-loss");
+    let _proxy = house.start_proxy();
+    let _lb = house.start_lb();
+    let mut alice = Phone::tcp("alice", house.lb);
+    let mut bob = Phone::udp("bob", "127.0.0.1", house.lb);
+    bob.register();
+    let (invite, _) = alice.call(&mut bob);
+    drop(alice);
+    // The balancer sees the end of the connection before the BYE is sent.
+    std::thread::sleep(Duration::from_millis(200));
+    let bye = bob.in_dialog_callee("BYE", &invite, 1);
+    bob.send(&bye);
+    bob.expect("SIP/2.0 430");
+    wait_until("the call is over for the proxy", || house.stat("proxy.ctl", "dialogs") == 0);
+}
+
+#[test]
+fn a_tcp_call_goes_both_ways_and_ends_from_the_callee() {
+    let house = House::new("tcp-call");
+    let _proxy = house.start_proxy();
+    let _lb = house.start_lb();
+    let mut alice = Phone::tcp("alice", house.lb);
+    let mut bob = Phone::tcp("bob", house.lb);
+    bob.register();
+    let (invite, _) = alice.call(&mut bob);
+    let bye = bob.in_dialog_callee("BYE", &invite, 1);
+    bob.send(&bye);
+    let received = alice.expect("BYE ");
+    alice.answer(&received, "200 OK");
+    bob.expect("SIP/2.0 200");
+    wait_until("no dialog is left", || house.stat("proxy.ctl", "dialogs") == 0);
+}
+
+#[test]
+fn forked_call_the_first_answer_wins_and_the_others_are_cancelled() {
+    let house = House::new("fork");
+    let _proxy = house.start_proxy();
+    let _lb = house.start_lb();
+    let mut alice = Phone::udp("alice", "127.0.0.1", house.lb);
+    let mut desk = Phone::udp("bob", "127.0.0.1", house.lb);
+    let mut mobile = Phone::udp("bob", "127.0.0.1", house.lb);
+    desk.register();
+    mobile.register();
+    let invite = alice.request("INVITE", "sip:bob@c4.test", "sip:bob@c4.test", 1, "");
+    alice.send(&invite);
+    let at_desk = desk.expect("INVITE ");
+    let at_mobile = mobile.expect("INVITE ");
+    desk.answer(&at_desk, "180 Ringing");
+    mobile.answer(&at_mobile, "200 OK");
+    alice.expect("SIP/2.0 200");
+    let cancel = desk.expect("CANCEL ");
+    desk.answer(&cancel, "200 OK");
+    desk.answer(&at_desk, "487 Request Terminated");
+    desk.expect("ACK ");
+}
+
+#[test]
+fn garbage_into_every_port_and_the_house_serves_on() {
+    let house = House::new("garbage");
+    let _proxy = house.start_proxy();
+    let _lb = house.start_lb();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut state = 0x9E37_79B9_7F4A_7C15u64;
+    let mut octets = |n: usize| -> Vec<u8> {
+        let next = |s: &mut u64| {
+            *s ^= *s << 13;
+            *s ^= *s >> 7;
+            *s ^= *s << 17;
+            *s as u8
+        };
+        (0..n).map(|_| next(&mut state)).collect()
+    };
+    for round in 0..200 {
+        for port in [house.lb, house.internal, house.proxy] {
+            udp.send_to(&octets(round * 7), ("127.0.0.1", port)).unwrap();
+        }
+        if let Ok(mut tcp) = TcpStream::connect(("127.0.0.1", house.lb)) {
+            let _ = tcp.write_all(&octets(300));
+        }
+        for ctl in ["lb.ctl", "proxy.ctl"] {
+            if let Ok(mut admin) = std::os::unix::net::UnixStream::connect(house.path(ctl)) {
+                let _ = admin.write_all(&octets(200));
+            }
+        }
+    }
+    let mut alice = Phone::udp("alice", "127.0.0.1", house.lb);
+    let mut bob = Phone::udp("bob", "127.0.0.1", house.lb);
+    bob.register();
+    alice.call(&mut bob);
+    assert_eq!(house.stat("proxy.ctl", "dialogs"), 1);
+}
