@@ -63,15 +63,8 @@ impl LoopHash {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::request;
     use super::*;
-
-    fn request(text: &str) -> Request {
-        let message = crate::Message::parse(text.replace('\n', "\r\n").into(), &crate::Limits::default()).unwrap();
-        match message.check().unwrap() {
-            crate::Checked::Request(request) => request,
-            crate::Checked::Response(_) => panic!("a request"),
-        }
-    }
 
     fn key() -> HashKey {
         HashKey::from_seed(&[1; 32], b"loop")

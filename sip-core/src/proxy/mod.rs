@@ -10,6 +10,8 @@ mod context;
 mod core;
 mod ending;
 mod event;
+#[cfg(test)]
+mod fixture;
 mod fold;
 mod forwarding;
 pub mod hash;

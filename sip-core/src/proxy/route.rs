@@ -116,15 +116,8 @@ pub fn postprocess(request: &mut Request) -> Result<(), BadValue> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::request;
     use super::*;
-
-    fn request(text: &str) -> Request {
-        let message = crate::Message::parse(text.replace('\n', "\r\n").into(), &crate::Limits::default()).unwrap();
-        match message.check().unwrap() {
-            crate::Checked::Request(request) => request,
-            crate::Checked::Response(_) => panic!("a request"),
-        }
-    }
 
     fn with(uri: &str, routes: &str) -> Request {
         request(&format!(

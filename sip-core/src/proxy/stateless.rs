@@ -106,16 +106,9 @@ pub fn is_ours(via: &Via<'_>, ours: &Locals) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::request;
     use super::*;
     use crate::StatusCode;
-
-    fn request(text: &str) -> Request {
-        let message = crate::Message::parse(text.replace('\n', "\r\n").into(), &crate::Limits::default()).unwrap();
-        match message.check().unwrap() {
-            crate::Checked::Request(request) => request,
-            crate::Checked::Response(_) => panic!("a request"),
-        }
-    }
 
     fn key() -> HashKey {
         HashKey::from_seed(&[1; 32], b"branch")
