@@ -161,6 +161,11 @@ impl InviteServer {
         (self.state != State::Fresh && !self.payload.is_empty()).then_some(&self.payload)
     }
 
+    /// Whether a response waits for a connection.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.reply.is_connecting()
+    }
+
     pub(super) fn set_may_connect(&mut self, may: bool) {
         self.reply.set_may_connect(may);
     }

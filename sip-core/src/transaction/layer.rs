@@ -159,6 +159,10 @@ impl Layer {
     pub fn handle_connect_done(&mut self, now: Instant, id: ConnectId, result: Result<Flow, io::ErrorKind>) {
         self.advance(now);
         let raw = id.0;
+        if !self.table.get(raw).is_some_and(|tenant| tenant.fsm.is_connecting()) {
+            // One answer counts.
+            return;
+        }
         match result {
             Ok(flow) => {
                 self.table.bind(raw, &flow);

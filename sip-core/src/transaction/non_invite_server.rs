@@ -32,6 +32,8 @@ impl NonInviteServer {
 
     pub(super) fn start(&mut self, cx: &mut Cx<'_>) {
         cx.arm(Timer::Extra, cx.ticks.late_trying);
+        // The client gives up after Timer F; twice that is long enough for a user who never answers (RFC 4320 §4.2).
+        cx.arm(Timer::Limit, cx.ticks.f.saturating_mul(2));
     }
 
     /// The request once more.
@@ -106,6 +108,11 @@ impl NonInviteServer {
 
     pub(super) fn is_over(&self) -> bool {
         self.state == State::Terminated
+    }
+
+    /// Whether a response waits for a connection.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.reply.is_connecting()
     }
 
     pub(super) fn set_may_connect(&mut self, may: bool) {

@@ -42,6 +42,17 @@ impl Fsm {
         }
     }
 
+    /// Whether it asked for a connection and has no answer yet.
+    pub(super) fn is_connecting(&self) -> bool {
+        match self {
+            Fsm::InviteClient(fsm) => fsm.is_connecting(),
+            Fsm::NonInviteClient(fsm) => fsm.is_connecting(),
+            Fsm::InviteServer(fsm) => fsm.is_connecting(),
+            Fsm::NonInviteServer(fsm) => fsm.is_connecting(),
+            Fsm::Send(_) => true,
+        }
+    }
+
     /// Octets of a request that waits for its connection.
     pub(super) fn connecting(&self) -> usize {
         match self {

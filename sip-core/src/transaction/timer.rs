@@ -8,7 +8,7 @@ const OFF: u64 = u64::MAX;
 /// | row | INVITE client | other client | INVITE server | other server |
 /// | --- | --- | --- | --- | --- |
 /// | `Repeat` | A | E | G | - |
-/// | `Limit` | B, then D or M; after a CANCEL 64*T1 | F, then K | H, then I; L | J |
+/// | `Limit` | B, then D or M; after a CANCEL 64*T1 | F, then K | H, then I; L | 2*F without an answer; J |
 /// | `Extra` | E of its CANCEL | - | 200 ms until 100 | 100 of RFC 4320 |
 /// | `ExtraLimit` | F, then K of its CANCEL | - | - | - |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

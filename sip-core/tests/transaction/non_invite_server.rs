@@ -92,6 +92,18 @@ fn rfc4320_4_2_no_408() {
 }
 
 #[test]
+fn rfc4320_4_2_without_any_answer_it_ends_long_after_its_client() {
+    let mut rig = Rig::new();
+    let (id, request) = rig.arrives(udp(), &options());
+    assert_eq!(times(&rig.run(ms(63_999))), [3_500]);
+    assert!(rig.events().is_empty());
+    rig.run(ms(64_000));
+    assert_eq!(rig.kinds(), ["ServerEnded"]);
+    assert_eq!(rig.layer.respond(rig.clock.now(), id, request.response(StatusCode::OK)), Err(Gone));
+    assert!(rig.layer.is_idle());
+}
+
+#[test]
 fn rfc3261_17_2_4_a_transport_error_is_told() {
     let mut rig = Rig::new();
     let (id, request) = rig.arrives(udp(), &options());
