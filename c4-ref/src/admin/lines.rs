@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-/// `name value` a line for an object, one item a line for a list; inner objects are `name=value` in a list's line and
-/// dotted names in an object. `only`: the line of that name, or none.
+/// `name value` a line for an object, one item a line for a list, wherever it stands; inner objects are `name=value` in
+/// a list's line and dotted names in an object. `only`: the line of that name, or none.
 pub fn lines(answer: &Value, only: Option<&str>) -> String {
     let mut out = String::new();
     match answer {
@@ -19,6 +19,8 @@ fn object(value: &Value, prefix: &str, only: Option<&str>, out: &mut String) {
         let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         if value.is_object() {
             object(value, &name, only, out);
+        } else if let (Some(items), None) = (value.as_array(), only) {
+            items.iter().for_each(|item| *out += &format!("{}\n", item_line(item)));
         } else if only.is_none_or(|only| only == name) {
             *out += &format!("{name} {}\n", plain(value));
         }
@@ -53,6 +55,7 @@ mod tests {
         assert_eq!(lines(&stats, Some("tm.current")), "tm.current 1\n");
         assert_eq!(lines(&stats, Some("none")), "");
         let list = json!([{ "address": "udp:127.0.0.1:5080", "up": true }, { "address": "x", "up": false }]);
+        assert_eq!(lines(&json!({ "backends": list, "total": 2 }), None), lines(&list, None) + "total 2\n");
         assert_eq!(lines(&list, None), "address=udp:127.0.0.1:5080 up=true\naddress=x up=false\n");
     }
 }
