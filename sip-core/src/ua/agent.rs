@@ -13,6 +13,7 @@ use crate::flow::Flow;
 use crate::message::Request;
 use crate::transaction::{self, ClientId, Layer, ServerId};
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::time::Instant;
 
 /// A user agent core (RFC 3261 §8, §10.2, §12 to §15): INVITE sessions at both ends, their dialogs, and registrations.
@@ -21,6 +22,29 @@ use std::time::Instant;
 /// own; a request that it gives back may become its own by [`Ua::incoming`]. Commands and timers take the layer too, and
 /// what they send comes out of [`Layer::poll_transmit`]. After each call drain [`Ua::poll_event`] and the layer, and call
 /// [`Ua::handle_timeout`] when [`Ua::poll_timeout`] is due. It has no clock and never fails on network input.
+///
+/// ```
+/// use c4_sip_core::flow::{Target, Transport};
+/// use c4_sip_core::transaction::{self, Layer};
+/// use c4_sip_core::ua::{Config, Extra, Invite, Ua};
+/// # #[allow(clippy::disallowed_methods)]
+/// let now = std::time::Instant::now();
+/// let mut layer = Layer::new(transaction::Config::new([1; 32]), now);
+/// let mut agent = Ua::new(Config::new([2; 32]), now);
+/// let invite = Invite {
+///     uri: "sip:bob@192.0.2.9".into(),
+///     from: "<sip:alice@example.com>".into(),
+///     to: "<sip:bob@example.com>".into(),
+///     contact: "<sip:alice@192.0.2.1>".into(),
+///     destination: Target::new(Transport::Udp, "192.0.2.9:5060".parse().unwrap()).into(),
+///     routes: Vec::new(),
+///     extra: Extra::default(),
+///     peer: None,
+/// };
+/// let session = agent.invite(now, &mut layer, invite).unwrap();
+/// assert!(layer.poll_transmit().unwrap().payload.starts_with(b"INVITE sip:bob@192.0.2.9 SIP/2.0\r\n"));
+/// assert!(agent.dialog(session).is_none(), "not before an answer");
+/// ```
 #[derive(Clone)]
 pub struct Ua {
     pub(super) config: Config,
@@ -125,6 +149,7 @@ impl Ua {
                 Timer::NoAck(session) => self.on_no_ack(now, layer, session),
                 Timer::Provisional(session) => self.repeat_provisional(now, layer, session),
                 Timer::Glare(session) => self.retry_reinvite(now, layer, session),
+                Timer::Bye(session, dialog) => self.repeat_bye(now, layer, session, dialog),
                 Timer::Register(registration) => self.register_now(now, layer, registration),
             }
         }
@@ -176,6 +201,16 @@ impl Ua {
 
     pub(super) fn note(&mut self, now: Instant) {
         self.now = self.now.max(now);
+    }
+
+    /// Identifiers as they are now, to be put back when a command is refused: then nothing has changed.
+    pub(super) fn save_ids(&self) -> (IdSource, u64) {
+        (self.ids.clone(), self.last_id)
+    }
+
+    /// Puts back [`Ua::save_ids`]; what was taken since was given to nobody.
+    pub(super) fn restore_ids(&mut self, (ids, last_id): (IdSource, u64)) {
+        (self.ids, self.last_id) = (ids, last_id);
     }
 
     pub(super) fn next_id(&mut self) -> u64 {
@@ -234,5 +269,20 @@ impl Ua {
             }
             self.forget(session_id);
         }
+    }
+}
+
+/// All that decides what the agent does next, for tests.
+impl Hash for Ua {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.ids.hash(state);
+        self.dialogs.hash(state);
+        self.timers.hash(state);
+        self.servers.hash(state);
+        self.last_id.hash(state);
+        self.now.hash(state);
+        self.events.len().hash(state);
+        // Messages have no hash of their own; as text they have.
+        format!("{:?}{:?}{:?}{:?}", self.sessions, self.clients, self.requests, self.registrations).hash(state);
     }
 }

@@ -75,6 +75,20 @@ pub enum DialogError {
 /// One end of a peer-to-peer relation between two user agents (RFC 3261 §12).
 ///
 /// A plain value: clone it, keep it, build requests from it. Usages (INVITE, subscriptions) share it and its CSeq.
+///
+/// ```
+/// use c4_sip_core::ua::{Dialog, DialogState};
+/// use c4_sip_core::{Checked, Limits, Message, Method};
+/// let invite = "INVITE sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+///     From: <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@example.com>\r\nCall-ID: 1\r\nCSeq: 7 INVITE\r\n\
+///     Contact: <sip:alice@192.0.2.1>\r\nRecord-Route: <sip:192.0.2.9;lr>\r\nContent-Length: 0\r\n\r\n";
+/// let message = Message::parse(invite.into(), &Limits::default()).unwrap();
+/// let Ok(Checked::Request(invite)) = message.check() else { panic!("a request") };
+/// let mut dialog = Dialog::callee(&invite, "b", "<sip:bob@192.0.2.2>", DialogState::Confirmed).unwrap();
+/// let bye = dialog.request(Method::Bye).unwrap();
+/// assert_eq!((bye.uri(), bye.to_tag(), bye.from_tag()), ("sip:alice@192.0.2.1", Some("a"), Some("b")));
+/// assert_eq!(dialog.next_hop(), "sip:192.0.2.9;lr");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Dialog {
     id: DialogId,

@@ -37,8 +37,9 @@ impl Ua {
         if session.invite_runs() || session.postponed.is_some() {
             return Err(Refused::Busy);
         }
+        let saved = self.save_ids();
         let request = RequestId(self.next_id());
-        self.send_reinvite(now, layer, id, request, extra)?;
+        self.send_reinvite(now, layer, id, request, extra).inspect_err(|_| self.restore_ids(saved))?;
         Ok(request)
     }
 
@@ -59,9 +60,10 @@ impl Ua {
         if matches!(method, Method::Invite | Method::Ack | Method::Bye | Method::Cancel) {
             return Err(Refused::State);
         }
+        let saved = self.save_ids();
         let request_id = RequestId(self.next_id());
-        self.send_in_dialog(now, layer, id, method, extra, Purpose::InDialog(id, request_id))?;
-        Ok(request_id)
+        let sent = self.send_in_dialog(now, layer, id, method, extra, Purpose::InDialog(id, request_id));
+        sent.map(|_| request_id).inspect_err(|_| self.restore_ids(saved))
     }
 
     /// Answers an [`Event::Request`] with a final response. A 2xx to a re-INVITE refreshes the remote target and is
@@ -247,9 +249,18 @@ impl Ua {
     ) {
         let mut extra = Extra::default();
         extra.headers.extend(reason.map(|reason| ("Reason".to_owned(), reason.to_owned())));
-        if self.send_on(now, layer, key, Method::Bye, &extra, Purpose::Bye(id, key)).is_err() {
-            self.on_bye_done(id, key);
+        match self.send_on(now, layer, key, Method::Bye, &extra, Purpose::Bye(id, key)) {
+            Ok(_) => {}
+            // The peer must hear of it, so it is tried again.
+            Err(Refused::Busy) => self.timers.start(Timer::Bye(id, key), now + self.config.t1),
+            Err(_) => self.on_bye_done(id, key),
         }
+    }
+
+    pub(super) fn repeat_bye(&mut self, now: Instant, layer: &mut Layer, id: SessionId, key: DialogKey) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let reason = session.hangup.clone().flatten();
+        self.send_bye(now, layer, id, key, reason.as_deref());
     }
 
     /// Our BYE has its answer, or will have none: the dialog is gone either way (RFC 3261 §15.1.1).
@@ -381,6 +392,23 @@ impl Ua {
     }
 
     fn send_on(
+        &mut self,
+        now: Instant,
+        layer: &mut Layer,
+        key: DialogKey,
+        method: Method,
+        extra: &Extra,
+        purpose: Purpose,
+    ) -> Result<ClientId, Refused> {
+        let before = self.dialogs.get(key).ok_or(Refused::Gone)?.dialog.clone();
+        self.try_send_on(now, layer, key, method, extra, purpose).inspect_err(|_| {
+            if let Some(entry) = self.dialogs.get_mut(key) {
+                entry.dialog = before;
+            }
+        })
+    }
+
+    fn try_send_on(
         &mut self,
         now: Instant,
         layer: &mut Layer,

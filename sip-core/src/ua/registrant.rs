@@ -82,6 +82,7 @@ impl Ua {
         registration: Registration,
     ) -> Result<RegistrationId, Refused> {
         self.note(now);
+        let saved = self.save_ids();
         let registrant = Registrant {
             call_id: self.ids.call_id(),
             tag: self.ids.tag(),
@@ -97,6 +98,7 @@ impl Ua {
         self.registrations.insert(id, registrant);
         self.send_register(now, layer, id).inspect_err(|_| {
             self.registrations.remove(&id);
+            self.restore_ids(saved);
         })?;
         Ok(id)
     }
@@ -108,20 +110,33 @@ impl Ua {
     pub fn unregister(&mut self, now: Instant, layer: &mut Layer, id: RegistrationId) -> Result<(), Refused> {
         self.note(now);
         let registrant = self.registrations.get_mut(&id).ok_or(Refused::Gone)?;
-        registrant.remove = true;
-        if registrant.pending { Ok(()) } else { self.send_register(now, layer, id) }
+        let wanted = std::mem::replace(&mut registrant.remove, true);
+        if registrant.pending {
+            return Ok(());
+        }
+        self.send_register(now, layer, id).inspect_err(|_| {
+            if let Some(registrant) = self.registrations.get_mut(&id) {
+                registrant.remove = wanted;
+            }
+        })
     }
 
     fn send_register(&mut self, now: Instant, layer: &mut Layer, id: RegistrationId) -> Result<(), Refused> {
-        self.timers.stop(Timer::Register(id));
         let registrant = self.registrations.get_mut(&id).ok_or(Refused::Gone)?;
-        let mut request = registrant.request()?;
+        let seq = registrant.seq;
         let destination = registrant.registration.destination.clone();
-        self.decorate(&mut request, &Extra::default())?;
-        self.send(now, layer, Purpose::Register(id), request, destination, Attempt::default())?;
+        let sent = registrant.request().and_then(|mut request| {
+            self.decorate(&mut request, &Extra::default())?;
+            self.send(now, layer, Purpose::Register(id), request, destination, Attempt::default())
+        });
         if let Some(registrant) = self.registrations.get_mut(&id) {
-            registrant.pending = true;
+            match sent {
+                Ok(_) => registrant.pending = true,
+                Err(_) => registrant.seq = seq,
+            }
         }
+        sent?;
+        self.timers.stop(Timer::Register(id));
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! The timer table of a user agent: what is due, and when.
-use super::ids::{RegistrationId, SessionId};
+use super::ids::{DialogKey, RegistrationId, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Provisional(SessionId),
     /// Try the re-INVITE again after 491 (RFC 3261 §14.1).
     Glare(SessionId),
+    /// Send the BYE of a dialog: the layer had no room for it.
+    Bye(SessionId, DialogKey),
     /// Register again: a refresh, or another try after a failure.
     Register(RegistrationId),
 }

@@ -25,6 +25,11 @@ impl Ua {
         if self.sessions.len() >= self.config.max_sessions {
             return Err(Refused::Busy);
         }
+        let saved = self.save_ids();
+        self.start_invite(now, layer, invite).inspect_err(|_| self.restore_ids(saved))
+    }
+
+    fn start_invite(&mut self, now: Instant, layer: &mut Layer, invite: Invite) -> Result<SessionId, Refused> {
         let request = self.invite_request(&invite)?;
         let id = SessionId(self.next_id());
         let peer = invite.peer.map(|name| Peer { name, address: invite.destination.remote() });

@@ -4,6 +4,7 @@
 mod calls;
 mod cancel;
 mod challenges;
+mod contract;
 mod forks;
 mod loss;
 mod registrations;
