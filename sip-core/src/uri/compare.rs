@@ -44,8 +44,9 @@ const SINGLE: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
 
 fn params(a: &Uri<'_>, b: &Uri<'_>) -> bool {
     let covered = |one: &Uri<'_>, other: &Uri<'_>| {
-        one.params().all(|(name, value)| match other.param(name) {
-            Some(found) => same_option(value, found, false),
+        // A name may stand once (§19.1.1); of one that stands again only the first counts, here as everywhere.
+        one.params().all(|(name, _)| match other.param(name) {
+            Some(found) => same_option(one.param(name).flatten(), found, false),
             None => !SINGLE.iter().any(|s| s.eq_ignore_ascii_case(name)),
         })
     };

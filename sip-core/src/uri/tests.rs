@@ -62,6 +62,14 @@ fn rfc3261_19_1_4_not_equal() {
 }
 
 #[test]
+fn rfc3261_19_1_1_a_repeated_parameter_counts_once() {
+    let repeated = uri("sip:a@b;transport=udp;transport=tcp");
+    assert!(repeated.equivalent(&repeated));
+    assert!(repeated.equivalent(&uri("sip:a@b;transport=udp")));
+    assert!(!repeated.equivalent(&uri("sip:a@b;transport=tcp")));
+}
+
+#[test]
 fn rfc3261_10_3_address_of_record() {
     assert_eq!(uri("sips:%61lice:pw@AtLanta.com:5061;transport=tcp?x=y").aor(), "sip:alice@atlanta.com");
     assert_eq!(uri("sip:A%20b@h").aor(), "sip:A%20b@h");
