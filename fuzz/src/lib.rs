@@ -6,10 +6,12 @@
 pub mod digest;
 pub mod endpoint;
 pub mod header;
+pub mod lb;
 pub mod message;
 pub mod proxy;
 pub mod register;
 pub mod stream;
+pub mod token;
 pub mod uri;
 
 /// A harness.
@@ -20,9 +22,11 @@ pub const HARNESSES: &[(&str, Harness)] = &[
     ("digest", digest::run),
     ("endpoint", endpoint::run),
     ("header", header::run),
+    ("lb", lb::run),
     ("message", message::run),
     ("proxy", proxy::run),
     ("register", register::run),
     ("stream", stream::run),
+    ("token", token::run),
     ("uri", uri::run),
 ];
