@@ -233,8 +233,7 @@ impl App {
     }
 
     /// Writes a call's record, then the end of its line in the spool.
-    pub(super) fn write_record(&mut self, (id, mut line): (cdr::Id, String)) {
-        line.push('\n');
+    pub(super) fn write_record(&mut self, (id, line): (cdr::Id, String)) {
         self.events.push_back(Event::Cdr(line));
         self.spool(cdr::spool::Entry::End(id));
     }

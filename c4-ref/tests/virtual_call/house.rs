@@ -363,7 +363,7 @@ impl House {
                 self.store.remove(&key);
             }
             Event::Cdr(line) => {
-                assert!(line.ends_with('\n'), "one record a line");
+                assert_eq!(line.find('\n'), Some(line.len() - 1), "one record a line, and its line feed");
                 self.records.push(serde_json::from_str(&line).unwrap());
             }
             _ => {}
