@@ -1,7 +1,7 @@
 //! One shard: its machines, and the order in which they hear of things.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ use crate::machine::{Event, Machine, Transmit};
 /// It holds a transaction layer, the proxy core over it, and the calls of this shard; the location table and the nonce
 /// counts are [`Shared`] by all. Without I/O: see [`Machine`] for the calling contract. Whatever an input leads to is
 /// worked through before the call returns; what remains are transmits and events to poll.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct App {
     pub(super) settings: Arc<Settings>,
     pub(super) shared: Arc<Shared>,
@@ -51,8 +51,8 @@ pub struct App {
     pub(super) events: VecDeque<Event<ConnectId>>,
     /// The address of record of each context that has contacts for branches.
     pub(super) called: HashMap<ContextId, Box<str>, BuildSipHasher>,
-    /// Answers to messages too broken to be requests.
-    pub(super) complaints: VecDeque<(Flow, Bytes)>,
+    /// Answers to messages too broken to be requests, and what the layer had to send before them.
+    first: VecDeque<Transmit<Option<TransmitId>>>,
     pub(super) sweep: Sweep,
     hasher: BuildSipHasher,
     ids: u64,
@@ -74,6 +74,9 @@ pub struct Start {
     /// The present time since the Unix epoch.
     pub unix: Duration,
 }
+
+/// Answers to broken messages that may wait to be sent.
+const MAX_COMPLAINTS: usize = 4096;
 
 /// The shards of a proxy, and what they share: restore the bindings of the store into it before the first message.
 /// `None`: the ring of nonce keys is empty.
@@ -123,7 +126,7 @@ impl App {
             events: VecDeque::new(),
             routing: None,
             called: HashMap::with_hasher(hasher.clone()),
-            complaints: VecDeque::new(),
+            first: VecDeque::new(),
             sweep: Sweep::new(now, shard),
             hasher,
             ids: 0,
@@ -209,6 +212,14 @@ impl App {
         let _ = self.layer.respond(now, id, response); // Gone: nobody waits for it any more
     }
 
+    /// Answers what is no request, and so has no transaction. Too many such answers are dropped, as datagrams may be.
+    pub(super) fn complain(&mut self, to: Flow, payload: Bytes) {
+        if self.first.len() < MAX_COMPLAINTS {
+            self.first.extend(std::iter::from_fn(|| self.layer.poll_transmit()).map(of_layer));
+            self.first.push_back(Transmit { id: None, flow: to, payload, close: false });
+        }
+    }
+
     /// A number that nobody outside can foresee.
     pub(super) fn number(&mut self) -> u64 {
         self.ids += 1;
@@ -277,7 +288,7 @@ impl Machine for App {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        if !self.events.is_empty() || !self.complaints.is_empty() {
+        if !self.events.is_empty() || !self.first.is_empty() {
             return Some(self.now);
         }
         let timers = [self.layer.poll_timeout(), self.proxy.poll_timeout(), self.calls.next_expiry()];
@@ -285,11 +296,7 @@ impl Machine for App {
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<Option<TransmitId>>> {
-        if let Some((flow, payload)) = self.complaints.pop_front() {
-            return Some(Transmit { id: None, flow, payload, close: false });
-        }
-        let transaction::Transmit { id, flow, payload } = self.layer.poll_transmit()?;
-        Some(Transmit { id: Some(id), flow, payload, close: false })
+        self.first.pop_front().or_else(|| self.layer.poll_transmit().map(of_layer))
     }
 
     fn poll_event(&mut self) -> Option<Event<ConnectId>> {
@@ -328,6 +335,17 @@ impl Machine for App {
     }
 }
 
+/// All that decides what this shard does next, for tests; counters are left out.
+impl Hash for App {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.layer.hash(state);
+        self.proxy.hash(state);
+        (self.ids, self.now, self.sweep.next, self.calls.len(), self.calls.dialogs()).hash(state);
+        (self.calls.next_expiry(), self.probes.len(), self.called.len(), self.events.len()).hash(state);
+        self.shared.location.for_each(|binding| binding.hash(state));
+    }
+}
+
 /// The mark of a proxy context: what it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
@@ -356,6 +374,11 @@ impl Mark {
             _ => Mark::Bye(call),
         }
     }
+}
+
+fn of_layer(transmit: transaction::Transmit) -> Transmit<Option<TransmitId>> {
+    let transaction::Transmit { id, flow, payload } = transmit;
+    Transmit { id: Some(id), flow, payload, close: false }
 }
 
 fn derive(seed: &[u8; 32], purpose: &[u8], shard: usize) -> [u8; 32] {

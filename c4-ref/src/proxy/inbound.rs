@@ -13,9 +13,6 @@ use super::app::App;
 use super::policy::{Verdict, decide, owns};
 use crate::source::{self, Source};
 
-/// Answers to broken messages that may wait to be sent; what comes beyond is dropped like any datagram.
-const MAX_COMPLAINTS: usize = 4096;
-
 /// What was found out about a request that may pass.
 #[derive(Debug, Clone)]
 pub(super) struct Admitted {
@@ -70,9 +67,9 @@ impl App {
             Ok(checked) => checked,
             Err(defect) => {
                 self.counters.malformed += 1;
-                if let Some(answer) = defect.response().filter(|_| self.complaints.len() < MAX_COMPLAINTS) {
+                if let Some(answer) = defect.response() {
                     let tag = format!("{:016x}", self.number());
-                    self.complaints.push_back((flow, tagged(answer, &tag).to_bytes()));
+                    self.complain(flow, tagged(answer, &tag).to_bytes());
                 }
                 return;
             }

@@ -15,6 +15,8 @@ use super::outbound::destinations;
 
 /// How often the table is walked over where no keepalives are sent: for the contacts that have ended.
 const IDLE_INTERVAL: Duration = Duration::from_secs(30);
+/// How often an empty table is looked at.
+const EMPTY_INTERVAL: Duration = Duration::from_secs(1);
 /// Load balancers whose last sign of life is remembered.
 const MAX_HOPS: usize = 64;
 
@@ -59,6 +61,10 @@ impl App {
     /// Visits the shelves that are due.
     pub(super) fn sweep(&mut self, now: Instant) {
         if now < self.sweep.next {
+            return;
+        }
+        if self.shared.location.is_empty() {
+            self.sweep.next = now + EMPTY_INTERVAL;
             return;
         }
         let shards = self.shared.shards();

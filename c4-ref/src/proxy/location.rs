@@ -1,12 +1,13 @@
 //! Who is where: the registrar of all shards, shared out over locks by address of record.
 
 use std::hash::BuildHasher;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nat::siphash::BuildSipHasher;
 use sip_core::Flow;
-use sip_core::registrar::{self, Binding, Context, Granted, Refusal, Registrar, Registration, RemovedBy};
+use sip_core::registrar::{self, Binding, Context, Event, Granted, Refusal, Registrar, Registration, RemovedBy};
 
 use super::settings::Settings;
 use super::shared::lock;
@@ -23,6 +24,8 @@ const EVENTS: usize = 4096;
 pub struct Location {
     shelves: Box<[Mutex<Shelf>]>,
     hasher: BuildSipHasher,
+    /// Bindings on all shelves.
+    contacts: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -30,6 +33,7 @@ struct Shelf {
     registrar: Registrar,
     /// Bindings up to this order come from the store: their connections were another process's.
     restored: u64,
+    contacts: Arc<AtomicUsize>,
 }
 
 /// A binding and how it can be reached.
@@ -54,13 +58,15 @@ impl Location {
     /// An empty table; `unix` is the time since the Unix epoch at `now`.
     pub fn new(settings: &Settings, seed: [u8; 32], now: Instant, unix: Duration) -> Location {
         let [key, _] = [seed.first_chunk(), seed.last_chunk()];
+        let contacts = Arc::new(AtomicUsize::new(0));
         let shelf = || {
             let registrar = Registrar::new(config(settings, seed), now, unix);
-            Mutex::new(Shelf { registrar, restored: 0 })
+            Mutex::new(Shelf { registrar, restored: 0, contacts: contacts.clone() })
         };
         Location {
             shelves: (0..SHELVES).map(|_| shelf()).collect(),
             hasher: BuildSipHasher::new(key.copied().unwrap_or_default()),
+            contacts,
         }
     }
 
@@ -133,6 +139,7 @@ impl Location {
             let restored = shelf.registrar.restore(now, binding);
             if restored {
                 shelf.restored = shelf.restored.max(order);
+                shelf.contacts.fetch_add(1, Ordering::Relaxed);
             }
             restored
         })
@@ -160,12 +167,19 @@ impl Location {
         }
     }
 
-    /// Contacts and addresses of record held.
-    pub fn len(&self) -> (usize, usize) {
-        self.shelves.iter().fold((0, 0), |(contacts, aors), shelf| {
-            let shelf = lock(shelf);
-            (contacts + shelf.registrar.len(), aors + shelf.registrar.aors())
-        })
+    /// Contacts held.
+    pub fn len(&self) -> usize {
+        self.contacts.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Addresses of record with a contact.
+    pub fn aors(&self) -> usize {
+        self.shelves.iter().map(|shelf| lock(shelf).registrar.aors()).sum()
     }
 
     fn with<R>(&self, aor: &str, run: impl FnOnce(&mut Shelf) -> R) -> Option<R> {
@@ -186,6 +200,11 @@ impl Shelf {
         let wall = self.registrar.wall_clock();
         while let Some(event) = self.registrar.poll_event() {
             let binding = event.binding();
+            match event {
+                Event::Added(_) => _ = self.contacts.fetch_add(1, Ordering::Relaxed),
+                Event::Removed { .. } | Event::Expired(_) => _ = self.contacts.fetch_sub(1, Ordering::Relaxed),
+                _ => {}
+            }
             let value = event.stands().then(|| binding.export(&wall));
             changes.push(Change { key: binding.key(), value });
         }

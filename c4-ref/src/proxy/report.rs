@@ -24,7 +24,8 @@ impl App {
     fn stats(&self) -> Value {
         let tm = self.layer.stats();
         let mut stats = self.counters.to_json();
-        let (contacts, aors) = if self.shard == 0 { self.shared.location.len() } else { (0, 0) };
+        let location = &self.shared.location;
+        let (contacts, aors) = if self.shard == 0 { (location.len(), location.aors()) } else { (0, 0) };
         stats.insert("contacts".into(), contacts.into());
         stats.insert("aors".into(), aors.into());
         stats.insert("dialogs".into(), self.calls.dialogs().into());

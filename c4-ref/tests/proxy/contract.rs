@@ -1,1 +1,189 @@
-//! Later.
+//! The calling contract, held by the shared property test.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use c4_ref::machine::{Event, Machine};
+use c4_ref::proxy::{App, shards};
+use sip_core::transaction::ConnectId;
+use sip_core::{Flow, Limits, Message};
+use testkit::{Clock, Contract, Dice, Driver, Outcome, check};
+
+use crate::harness::{PROXY, Req, Sent, UNIX, config, invite, open, reply, settings};
+
+#[derive(Clone)]
+struct Subject(App);
+
+#[derive(Clone, Debug)]
+enum Step {
+    Message(Flow, String),
+    Closed(Flow),
+    Connected(ConnectId, Option<Flow>),
+}
+
+impl Contract for Subject {
+    type Step = Step;
+    type Transmit = (Flow, String);
+    type Event = Event<ConnectId>;
+
+    fn apply(&mut self, now: Instant, step: &Step) -> Outcome {
+        match step {
+            Step::Message(flow, text) => {
+                if let Ok(message) = Message::parse(text.clone().into(), &Limits::default()) {
+                    self.0.handle_message(now, *flow, message);
+                }
+            }
+            Step::Closed(flow) => self.0.handle_flow_closed(now, *flow),
+            Step::Connected(id, flow) => {
+                self.0.handle_connect_done(now, *id, flow.ok_or(std::io::ErrorKind::ConnectionRefused));
+            }
+        }
+        Outcome::Done
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.0.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
+
+    fn poll_transmit(&mut self) -> Option<(Flow, String)> {
+        let transmit = self.0.poll_transmit()?;
+        Some((transmit.flow, String::from_utf8_lossy(&transmit.payload).into_owned()))
+    }
+
+    fn poll_event(&mut self) -> Option<Event<ConnectId>> {
+        self.0.poll_event()
+    }
+
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Phones that register, call, answer, hang up, or send garbage.
+#[derive(Default)]
+struct Phones {
+    seen: Vec<Sent>,
+    connects: Vec<ConnectId>,
+    count: u32,
+}
+
+const ADDRESSES: [&str; 3] = ["192.0.2.1:5060", "192.0.2.2:5060", "203.0.113.5:61000"];
+const STATUSES: [&str; 9] = [
+    "100 Trying",
+    "180 Ringing",
+    "183 Session Progress",
+    "200 OK",
+    "302 Moved Temporarily",
+    "430 Flow Failed",
+    "487 Request Terminated",
+    "503 Service Unavailable",
+    "603 Decline",
+];
+
+impl Phones {
+    fn request(&mut self, dice: &mut Dice) -> String {
+        self.count += 1;
+        let call_id = format!("call-{}", dice.below(12));
+        let user = *dice.pick(&["alice", "bob", "carol", "nobody"]).unwrap();
+        let uri = format!("sip:{user}@example.com");
+        match dice.below(7) {
+            0 | 1 => {
+                let q = dice.below(10);
+                let contact = format!("<sip:{user}@{}>;q=0.{q}", dice.pick(&ADDRESSES).unwrap());
+                Req::new("REGISTER", "sip:example.com")
+                    .ends(&uri, "r", &uri, "")
+                    .call(&format!("reg-{user}"), self.count)
+                    .header("Contact", &contact)
+                    .text()
+            }
+            2 | 3 => invite(&format!("{user}@example.com"), &format!("call-{}", self.count)).text(),
+            4 => Req::new("CANCEL", &uri)
+                .call(&format!("call-{}", self.count - 1), 1)
+                .branch(&format!("invite-call-{}-1", self.count - 1))
+                .text(),
+            5 => Req::new("MESSAGE", &uri).call(&call_id, self.count).text(),
+            _ => {
+                let text = invite(&format!("{user}@example.com"), &call_id).text();
+                text.get(..dice.below(text.len() as u64) as usize).unwrap_or_default().to_owned()
+            }
+        }
+    }
+
+    /// Something that follows from what was sent.
+    fn follow(&mut self, dice: &mut Dice) -> Option<String> {
+        let sent = dice.pick(&self.seen)?.clone();
+        if sent.message.is_request() {
+            return Some(reply(&sent, dice.pick(&STATUSES)?, "b", "sip:bob@192.0.2.2:5060"));
+        }
+        self.count += 1;
+        let method = *dice.pick(&["ACK", "BYE", "INVITE"])?;
+        let tag = sent.message.header("To")?;
+        let tag = std::str::from_utf8(tag).ok()?.split_once("tag=")?.1.to_owned();
+        let call_id = String::from_utf8_lossy(sent.message.header("Call-ID")?).into_owned();
+        let mut request = Req::new(method, "sip:bob@192.0.2.2:5060")
+            .ends("sip:alice@example.com", "a", "sip:bob@example.com", &tag)
+            .call(&call_id, self.count);
+        for route in sent.all(sip_core::header::Header::RecordRoute).iter().rev() {
+            request = request.header("Route", route);
+        }
+        Some(request.text())
+    }
+}
+
+impl Driver<Subject> for Phones {
+    fn step(&mut self, dice: &mut Dice) -> (Duration, Step) {
+        let delay = *dice.pick(&[0, 0, 0, 1, 40, 700, 33_000]).unwrap();
+        let mut flow = Flow::udp(PROXY.parse().unwrap(), dice.pick(&ADDRESSES).unwrap().parse().unwrap());
+        if dice.chance(0.1) {
+            flow = crate::harness::tcp_flow(dice.below(3), "192.0.2.4:40000");
+        }
+        let step = match dice.below(20) {
+            0 => Step::Closed(crate::harness::tcp_flow(dice.below(3), "192.0.2.4:40000")),
+            1 if !self.connects.is_empty() => {
+                let id = self.connects.swap_remove(dice.below(self.connects.len() as u64) as usize);
+                Step::Connected(id, dice.chance(0.5).then_some(crate::harness::tcp_flow(9, "192.0.2.4:5060")))
+            }
+            2..10 => Step::Message(flow, self.request(dice)),
+            _ => Step::Message(flow, self.follow(dice).unwrap_or_else(|| "\r\n\r\n".into())),
+        };
+        (Duration::from_millis(delay), step)
+    }
+
+    fn saw_transmit(&mut self, (flow, text): &(Flow, String)) {
+        let message = Message::parse(text.clone().into(), &Limits::default()).unwrap();
+        self.seen.push(Sent { flow: *flow, text: text.clone(), message, id: None });
+        if self.seen.len() > 40 {
+            self.seen.remove(0);
+        }
+    }
+
+    fn saw_event(&mut self, event: &Event<ConnectId>) {
+        if let Event::Connect { id, .. } = event {
+            self.connects.push(*id);
+        }
+    }
+}
+
+#[test]
+fn the_calling_contract_holds() {
+    let start = Clock::new().now() + Duration::from_secs(10);
+    for (seed, config) in [(1, open()), (2, open()), (3, config())] {
+        let make = || {
+            let (_, mut apps) = shards(settings(&config), 1, [5; 32], start, UNIX).unwrap();
+            Subject(apps.pop().unwrap())
+        };
+        let run = check(make, Phones::default(), start, seed, 400, Duration::from_secs(7300));
+        let mut app = run.machine.0;
+        let command = c4_ref::admin::Command { method: "stats".into(), params: serde_json::Value::Null };
+        let stats = app.handle_command(start + Duration::from_secs(86_400), &command).unwrap().unwrap();
+        for gauge in ["transactions", "contexts", "contacts"] {
+            assert_eq!(stats[gauge], 0, "{gauge} after the longest registration, seed {seed}");
+        }
+    }
+}
