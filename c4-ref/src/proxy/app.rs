@@ -109,10 +109,8 @@ impl App {
             locals.add_address(listener.bind);
             add_sent_by(&mut locals, &listener.sent_by);
         }
-        let mut config = proxy::Config::default();
         // Shards stand in for each other: a loop may come back to another one.
-        config.seed = derive(&seed, b"proxy", 0);
-        config.locals = locals;
+        let config = proxy::Config { seed: derive(&seed, b"proxy", 0), locals, ..proxy::Config::default() };
         let hasher = BuildSipHasher::new(half(&own));
         Some(App {
             proxy: Proxy::new(config, now),

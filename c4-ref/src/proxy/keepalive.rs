@@ -98,7 +98,7 @@ impl App {
     /// Sends an OPTIONS to a contact, by its Path if it has one (RFC 3327 §5.4).
     fn probe(&mut self, now: Instant, found: &Found) {
         let Some((to, _)) = destinations(found) else { return };
-        let to = self.from_our_socket(to);
+        let to = self.with_our_socket(to);
         let (tag, call_id) = (self.number(), self.number());
         let ours = match &to {
             Destination::Flow(Flow { transport, local, .. }) => self.settings.listener_at(*transport, *local),

@@ -227,7 +227,7 @@ impl App {
         callee: Option<Target>,
         tried: Tried,
     ) -> Branch {
-        let to = self.from_our_socket(to);
+        let to = self.with_our_socket(to);
         let record_route = self.record_routes(now, wanted, &to, callee);
         let number = wanted.call.map_or(0, |call| self.calls.tried(call, tried));
         let mut branch = Branch::along(to);
@@ -238,7 +238,7 @@ impl App {
     }
 
     /// Names the socket to send from, so that Via and Record-Route agree.
-    pub(super) fn from_our_socket(&self, to: Destination) -> Destination {
+    pub(super) fn with_our_socket(&self, to: Destination) -> Destination {
         match to {
             Destination::Target(mut target) if target.local.is_none() => {
                 let listener = self.settings.listener_for(target.transport, target.remote.ip());

@@ -173,12 +173,13 @@ impl Driver<Subject> for Phones {
 #[test]
 fn the_calling_contract_holds() {
     let start = Clock::new().now() + Duration::from_secs(10);
-    for (seed, config) in [(1, open()), (2, open()), (3, config())] {
+    for (seed, mut config) in [(1, open()), (2, open()), (3, config())] {
+        config.registrar.max_expires_s = 600;
         let make = || {
             let (_, mut apps) = shards(settings(&config), 1, [5; 32], start, UNIX).unwrap();
             Subject(apps.pop().unwrap())
         };
-        let run = check(make, Phones::default(), start, seed, 400, Duration::from_secs(7300));
+        let run = check(make, Phones::default(), start, seed, 400, Duration::from_secs(700));
         let mut app = run.machine.0;
         let command = c4_ref::admin::Command { method: "stats".into(), params: serde_json::Value::Null };
         let stats = app.handle_command(start + Duration::from_secs(86_400), &command).unwrap().unwrap();

@@ -157,7 +157,7 @@ impl Rig {
             match event {
                 Event::Put { table: "bindings", key, value } => _ = self.store.insert(key, value),
                 Event::Delete { table: "bindings", key } => _ = self.store.remove(&key),
-                Event::Cdr(line) if !line.ends_with('\n') => panic!("a record is a whole line: {line}"),
+                Event::Cdr(line) if line.find('\n') != Some(line.len() - 1) => panic!("a record is one line: {line}"),
                 Event::Cdr(line) => self.records.push(serde_json::from_str(&line).unwrap()),
                 Event::Spool(entry) => self.spooled.push(entry),
                 Event::Connect { id, target } => self.connects.push((id, target)),
