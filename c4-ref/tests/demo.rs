@@ -16,7 +16,7 @@ fn lines(call: &Value, phone: &str, direction: &str) -> Vec<String> {
     let messages = call["phones"][phone][direction].as_array().unwrap();
     let lines = messages.iter().filter(|message| seen.insert(message["message"].as_str().unwrap())).map(|message| {
         let line = message["line"].as_str().unwrap();
-        line.strip_prefix("SIP/2.0 ").map_or_else(|| line.split(' ').next().unwrap(), |status| status).to_owned()
+        line.strip_prefix("SIP/2.0 ").unwrap_or_else(|| line.split(' ').next().unwrap()).to_owned()
     });
     lines.filter(|line| line != "100 Trying").collect()
 }
