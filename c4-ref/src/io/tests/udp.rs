@@ -73,8 +73,9 @@ fn rfc5626_keepalives_and_garbage_are_counted_and_survived() {
         socket.send_to(garbage, to).unwrap();
     }
     assert!(ask(&socket, to, &options("a", "after")).starts_with("SIP/2.0 200"));
-    assert_eq!((rig.stat("io_keepalives"), rig.stat("messages")), (4, 1));
-    assert_eq!(rig.stat("io_unparsed"), 3);
+    // A request cut off in its head has a start line: the machine hears of it, and refuses it.
+    assert_eq!((rig.stat("io_keepalives"), rig.stat("messages")), (4, 2));
+    assert_eq!(rig.stat("io_unparsed"), 2);
 }
 
 #[test]
