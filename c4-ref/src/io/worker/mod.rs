@@ -232,7 +232,7 @@ impl<M: Machine> Worker<M> {
         let boxes = self.boxes.clone();
         let Some(mailbox) = boxes.0.get(self.index) else { return };
         let mut mail = std::mem::take(&mut self.mail);
-        self.busy |= mailbox.take(&mut mail, MAIL);
+        mailbox.take(&mut mail, MAIL);
         for mail in mail.drain(..) {
             match mail {
                 Mail::Message(flow, message) => self.machine.handle_message(now, flow, message),
