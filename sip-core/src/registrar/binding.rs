@@ -184,10 +184,11 @@ impl Binding {
         self.expires_at
     }
 
-    /// Whole seconds left, at least one while it lives.
+    /// Whole seconds left, at least one while it lives. The table counts in milliseconds, rounded up: what is less than
+    /// one of them is not promised, or more seconds would be granted than were asked for.
     pub fn expires_in(&self, now: Instant) -> u64 {
         let left = self.expires_at.saturating_duration_since(now);
-        left.as_secs() + u64::from(left.subsec_nanos() > 0)
+        if left.is_zero() { 0 } else { (left.as_millis() as u64).div_ceil(1000).max(1) }
     }
 
     /// Orders the bindings of an address by their last change, the later the greater.

@@ -126,6 +126,16 @@ fn rfc3261_10_3_step_8_the_answer_lists_all_bindings_with_seconds_left_and_the_d
 }
 
 #[test]
+fn rfc3261_10_2_1_1_no_more_seconds_are_granted_than_were_asked_for() {
+    let mut bench = Bench::new(|_| ());
+    for nanos in [1, 999, 1_000, 1_001, 999_999, 1_000_001, 500_000_001, 999_999_999] {
+        bench.now += Duration::from_nanos(nanos);
+        let response = bench.register(&["Contact: <sip:a@h>;expires=600"]).unwrap();
+        assert_eq!(values(&response, Header::Contact), ["<sip:a@h>;expires=600"], "{nanos}");
+    }
+}
+
+#[test]
 fn rfc3261_10_3_step_7_lifetime_of_the_contact_else_of_the_request_else_the_default() {
     let mut bench = Bench::new(|c| c.default_expires = 1234);
     let response = bench.register(&["Contact: <sip:a@h>;expires=100", "Contact: <sip:b@h>", "Expires: 200"]).unwrap();
