@@ -12,6 +12,14 @@ use super::calls::End;
 use crate::cdr::ReleasedBy;
 use crate::cdr::spool::Entry;
 
+/// Whether a BYE with this outcome ends its call: not, if it was refused before it went out, or for how it was written
+/// rather than for what it says (RFC 5057 §5.1). Else whoever pays could end the record and let the call go on. No answer,
+/// 408 and 481 end it (RFC 3261 §15.1.1).
+fn was_said(code: u16, outcome: Option<&Outcome>) -> bool {
+    let sent = outcome.is_some_and(|outcome| outcome.by != By::Application);
+    sent && !matches!(code, 400..=403 | 405..=407 | 413..=417 | 420 | 421 | 482 | 483)
+}
+
 impl App {
     /// An event of the proxy core.
     pub(super) fn follow(&mut self, now: Instant, event: Event) {
@@ -84,7 +92,7 @@ impl App {
                     self.write_record(record);
                 }
             }
-            Mark::Bye(call) if matches!(code, 401 | 407) => self.calls.bye_refused(call),
+            Mark::Bye(call) if !was_said(code, outcome) => self.calls.bye_refused(call),
             Mark::Bye(call) => {
                 let end = End { status: code, by: ReleasedBy::Proxy, reason: "" };
                 if let Some(record) = self.calls.end(now, call, None, end) {
