@@ -4,7 +4,9 @@
 //! due; inputs (messages, closed flows, answers to connects, commands); [`Machine::poll_transmit`] until empty;
 //! [`Machine::poll_event`] until empty. A machine that still has output says `poll_timeout() <= now`.
 
+use std::any::Any;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -63,11 +65,19 @@ pub trait Machine {
         let _ = (now, unix);
     }
 
+    /// The operator's files were read again and are good: what of `news` is this machine's kind it takes into use.
+    fn handle_reload(&mut self, now: Instant, news: &News) {
+        let _ = (now, news);
+    }
+
     /// The program stops: what must survive goes into events now. No input follows.
     fn handle_stop(&mut self, now: Instant) {
         let _ = now;
     }
 }
+
+/// What the operator's files hold since they were read again: of a type that the machines of the role know.
+pub type News = Arc<dyn Any + Send + Sync>;
 
 /// A message on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]

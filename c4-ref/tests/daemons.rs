@@ -219,3 +219,62 @@ fn garbage_into_every_port_and_the_house_serves_on() {
     alice.call(&mut bob);
     assert_eq!(house.stat("proxy.ctl", "dialogs"), 1);
 }
+
+/// The status of the answer to a MESSAGE for a user.
+fn status_of_message(phone: &mut Phone, user: &str, cseq: u32) -> String {
+    let uri = format!("sip:{user}@c4.test");
+    let message = phone.request("MESSAGE", &uri, &uri, cseq, "");
+    phone.send(&message);
+    let line = format!("CSeq: {cseq} MESSAGE");
+    let answer = phone.wait(common::PATIENCE, |answer| answer.contains(&line)).unwrap();
+    answer[8..11].to_owned()
+}
+
+#[test]
+fn sighup_and_reload_read_the_users_again_and_a_broken_file_changes_nothing() {
+    let scratch = Scratch::new("reload");
+    let path = |name: &str| scratch.path().join(name).display().to_string();
+    let users = path("users.csv");
+    std::fs::write(&users, "alice;c4.test;x\n").unwrap();
+    let port = free_port();
+    let settings = [
+        format!("admin.listen=unix:{}", path("proxy.ctl")),
+        format!("proxy.listen+=udp:127.0.0.1:{port}"),
+        "proxy.domains+=c4.test".into(),
+        "proxy.realm=c4.test".into(),
+        "proxy.auth.invite=false".into(),
+        "proxy.workers=2".into(),
+        format!("proxy.users-csv={users}"),
+        "proxy.store.file=".into(),
+        format!("proxy.nonce-keys={}", path("proxy.keys")),
+        "proxy.cdr=".into(),
+    ];
+    let proxy = start(env!("CARGO_BIN_EXE_c4-proxy"), &settings, port);
+    let mut phone = Phone::udp("alice", "127.0.0.1", port);
+    let mut cseq = 0;
+    let mut status = |user: &str| {
+        cseq += 1;
+        status_of_message(&mut phone, user, cseq)
+    };
+    assert_eq!((status("alice"), status("dave")), ("480".into(), "404".into()), "a user without a phone, and nobody");
+    std::fs::write(&users, "alice;c4.test;x\ndave;c4.test;y\n").unwrap();
+    assert!(Command::new("kill").args(["-HUP", &proxy.pid().to_string()]).status().unwrap().success());
+    let deadline = Instant::now() + common::PATIENCE;
+    while status("dave") != "480" {
+        assert!(Instant::now() < deadline, "SIGHUP reads the file again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let reload =
+        || c4_ref::io::admin::ask_socket(std::path::Path::new(&path("proxy.ctl")), "reload", &serde_json::Value::Null);
+    std::fs::write(&users, "alice,c4.test,x\n").unwrap();
+    assert_eq!(reload(), Ok(true.into()));
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!((status("alice"), status("dave")), ("480".into(), "480".into()), "the old users stay");
+    std::fs::write(&users, "alice;c4.test;x\n").unwrap();
+    assert_eq!(reload(), Ok(true.into()));
+    let deadline = Instant::now() + common::PATIENCE;
+    while status("dave") != "404" {
+        assert!(Instant::now() < deadline, "so does the admin method");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

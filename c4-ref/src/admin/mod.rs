@@ -58,6 +58,11 @@ pub const METHODS: &[Method] = &[
     Method { name: "ul.list", help: "the registered contacts; params {\"aor\": ...} for one", scope: Scope::One },
     Method { name: "backend.list", help: "the backends and whether they are up", scope: Scope::One },
     Method { name: "tls.reload", help: "read the certificate files again", scope: Scope::Driver },
+    Method {
+        name: "reload",
+        help: "read certificates, keys and users again, open the record file again",
+        scope: Scope::Driver,
+    },
     Method { name: "stop", help: "stop the program, flushing what is durable", scope: Scope::Driver },
 ];
 

@@ -30,7 +30,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub enum Order {
     /// Flush and end.
     Stop,
-    /// Read the certificates again.
+    /// Read certificates, keys and users again.
     Reload,
 }
 
@@ -133,7 +133,7 @@ async fn answer(request: Request, service: &Service) -> String {
         ("rpc.list", _) => Some(Ok(admin::list())),
         ("info", _) => Some(Ok(info(service))),
         ("sockets", _) => Some(Ok(sockets(service))),
-        ("tls.reload", _) => Some(order(service, Order::Reload)),
+        ("tls.reload" | "reload", _) => Some(order(service, Order::Reload)),
         ("stop", _) => Some(order(service, Order::Stop)),
         _ => None,
     };

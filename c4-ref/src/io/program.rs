@@ -10,12 +10,13 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::admin::{AdminSocket, Order, Service};
 use super::cdr::{CdrThread, CdrWriter};
-use super::server::{Options, Server, Timeouts};
+use super::server::{Handle, Options, Server, Timeouts};
 use super::store::StoreThread;
 use super::tls::Tls;
 use super::{files, logs};
 use crate::config::cli::{self, Args, Cli};
 use crate::config::{Config, Role, load};
+use crate::machine::News;
 
 /// Why a program ended, as `sysexits.h` (and so systemd) counts: one line for stderr and the exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +57,12 @@ pub struct Running {
     pub store: Option<StoreThread>,
     /// The record file's thread.
     pub cdr: Option<(CdrWriter, CdrThread)>,
+    /// Reads the role's files of keys and users again.
+    pub reread: Option<Reread>,
 }
+
+/// Reads files again; the error says which one is wrong.
+pub type Reread = Box<dyn Fn() -> Result<News, Failure>>;
 
 impl Running {
     /// Stops the workers and waits until all is written; whether everything ended in order.
@@ -75,7 +81,7 @@ impl Running {
 
 impl From<Server> for Running {
     fn from(server: Server) -> Running {
-        Running { server, store: None, cdr: None }
+        Running { server, store: None, cdr: None, reread: None }
     }
 }
 
@@ -215,6 +221,8 @@ async fn control(name: &'static str, config: &Config, tls: &Tls, running: &mut [
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::system)?;
     let (orders, mut ordered) = unbounded_channel();
     let servers: Vec<_> = running.iter().map(|role| role.server.handle()).collect();
+    let rereads = running.iter_mut().filter_map(|role| Some((role.server.handle(), role.reread.take()?))).collect();
+    let files = Files { config, tls, rereads };
     let records: Vec<_> = running.iter().filter_map(|role| role.cdr.as_ref().map(|(w, _)| w.clone())).collect();
     let socket = match config.admin.path(name) {
         Some(path) => Some(
@@ -231,10 +239,10 @@ async fn control(name: &'static str, config: &Config, tls: &Tls, running: &mut [
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload(config, tls, &records),
+            _ = hangup.recv() => files.reload(&records),
             order = ordered.recv() => match order {
                 Some(Order::Stop) | None => return Ok(()),
-                Some(Order::Reload) => reload(config, tls, &records),
+                Some(Order::Reload) => files.reload(&records),
             },
             () = any_ended(running) => return Err(Failure::software("a worker ended")),
         }
@@ -250,11 +258,26 @@ async fn any_ended(running: &mut [Running]) {
     .await;
 }
 
-/// Certificates are read again, record files opened again.
-fn reload(config: &Config, tls: &Tls, records: &[CdrWriter]) {
-    records.iter().for_each(CdrWriter::reopen);
-    match tls.reload(&config.tls) {
-        Ok(()) => tracing::info!("reloaded"),
-        Err(error) => tracing::error!(%error, "the certificate was not reloaded, the old one stays"),
+/// What is read again on demand.
+struct Files<'a> {
+    config: &'a Config,
+    tls: &'a Tls,
+    rereads: Vec<(Handle, Reread)>,
+}
+
+impl Files<'_> {
+    /// Certificates, keys and users are read again, record files opened again. What is wrong leaves the old as it was.
+    fn reload(&self, records: &[CdrWriter]) {
+        records.iter().for_each(CdrWriter::reopen);
+        if let Err(error) = self.tls.reload(&self.config.tls) {
+            tracing::error!(%error, "the certificate was not reloaded, the old one stays");
+        }
+        for (server, reread) in &self.rereads {
+            match reread() {
+                Ok(news) => server.reload(&news),
+                Err(Failure { why, .. }) => tracing::error!(why, "keys and users were not reloaded, the old ones stay"),
+            }
+        }
+        tracing::info!("reloaded");
     }
 }

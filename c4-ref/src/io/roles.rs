@@ -8,6 +8,7 @@ use super::program::{Failure, Running, Starter, worker_count};
 use super::{CdrFile, Options, Outputs, Server, Sockets, Store, files};
 use crate::config::{Config, Listener, Role};
 use crate::lb::{self, Lb};
+use crate::machine::News;
 use crate::proxy::{self, App, Settings, Shared, location};
 
 /// The load balancer.
@@ -46,7 +47,9 @@ pub fn load_balancer(config: &Config, options: &Options) -> Result<Running, Fail
     };
     let machines = (0..workers).map(machine).collect();
     let server = Server::start(sockets, machines, options, &Outputs::default()).map_err(Failure::system)?;
-    Ok(server.into())
+    let file = config.token_keys;
+    let reread = move || Ok(Arc::new(reread_keys("lb.token-keys", &file, nat::keys::KeyRing::parse)?) as News);
+    Ok(Running { reread: Some(Box::new(reread)), ..server.into() })
 }
 
 /// Starts the proxy of `[proxy]`: the location table is read back, calls that a dead process left open are recorded.
@@ -59,11 +62,7 @@ pub fn proxy(config: &Config, options: &Options) -> Result<Running, Failure> {
     let secret = random()?;
     let make = || sip_core::auth::KeyRing::single(secret).format();
     let keys = read_keys("proxy.nonce-keys", &config.nonce_keys, make, sip_core::auth::KeyRing::parse)?;
-    let users = match config.users_csv.as_str() {
-        "" => String::new(),
-        file => std::fs::read_to_string(file)
-            .map_err(|error| Failure::config(format!("proxy.users-csv {file}: {error}")))?,
-    };
+    let users = read_users(&config.users_csv)?;
     let sockets = bind(&[&config.listen], workers)?;
     config.listen = sockets.listeners().to_vec();
     let settings = Arc::new(Settings::from_config(&config, &users, keys).map_err(Failure::config)?);
@@ -99,7 +98,20 @@ pub fn proxy(config: &Config, options: &Options) -> Result<Running, Failure> {
     };
     let machines = (0..workers).map(machine).collect::<Result<Vec<_>, _>>()?;
     let server = Server::start(sockets, machines, options, &outputs).map_err(Failure::system)?;
-    Ok(Running { server, store, cdr })
+    let reread = move || {
+        let keys = reread_keys("proxy.nonce-keys", &config.nonce_keys, sip_core::auth::KeyRing::parse)?;
+        let settings = Settings::from_config(&config, &read_users(&config.users_csv)?, keys);
+        Ok(Arc::new(settings.map_err(Failure::config)?) as News)
+    };
+    Ok(Running { server, store, cdr, reread: Some(Box::new(reread)) })
+}
+
+/// The text of the file of users; empty without one.
+fn read_users(file: &str) -> Result<String, Failure> {
+    if file.is_empty() {
+        return Ok(String::new());
+    }
+    std::fs::read_to_string(file).map_err(|error| Failure::config(format!("proxy.users-csv {file}: {error}")))
 }
 
 fn bind(lists: &[&[Listener]], workers: usize) -> Result<Sockets, Failure> {
@@ -115,6 +127,17 @@ fn read_keys<K, E: std::fmt::Display>(
 ) -> Result<K, Failure> {
     let wrong = |error: String| Failure::config(format!("{key} {file}: {error}"));
     let text = files::key_file(Path::new(file), make).map_err(|error| wrong(error.to_string()))?;
+    parse(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// A ring of keys from its file, which must be there: a new one would cut off all that the old keys have signed.
+fn reread_keys<K, E: std::fmt::Display>(
+    key: &str,
+    file: &str,
+    parse: impl FnOnce(&str) -> Result<K, E>,
+) -> Result<K, Failure> {
+    let wrong = |error: String| Failure::config(format!("{key} {file}: {error}"));
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
     parse(&text).map_err(|error| wrong(error.to_string()))
 }
 

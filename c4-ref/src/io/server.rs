@@ -18,7 +18,7 @@ use super::tls::Tls;
 use super::worker::{Mail, Worker};
 use crate::admin::{self, Answer, Command, Scope};
 use crate::config::Listener;
-use crate::machine::Machine;
+use crate::machine::{Machine, News};
 
 /// How long streams may take.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +83,7 @@ pub(super) type Reply = UnboundedSender<Option<Answer>>;
 /// What the workers of one server hear, whatever their machine is.
 trait Post: Send + Sync {
     fn command(&self, worker: usize, command: Command, reply: Reply);
+    fn reload(&self, news: &News);
     fn stop(&self);
     fn workers(&self) -> usize;
 }
@@ -94,6 +95,10 @@ impl<T: Send> Post for Boxes<T> {
         if let Some(mailbox) = self.0.get(worker) {
             mailbox.push(Mail::Command { command, reply });
         }
+    }
+
+    fn reload(&self, news: &News) {
+        self.0.iter().for_each(|mailbox| mailbox.push(Mail::Reload(news.clone())));
     }
 
     fn stop(&self) {
@@ -229,6 +234,11 @@ impl Handle {
             }
         }
         merged
+    }
+
+    /// Hands what was read again to the machines.
+    pub fn reload(&self, news: &News) {
+        self.post.reload(news);
     }
 
     /// Tells the workers to stop.

@@ -92,14 +92,6 @@ impl Connections {
         }
     }
 
-    /// The peer of a stream has shown a certificate with this name.
-    pub(super) fn identify(&mut self, flow: &Flow, identity: Arc<str>) {
-        self.seen(flow);
-        if let Some(live) = flow.connection.and_then(|id| self.live.get_mut(&id)) {
-            live.identity = Some(identity);
-        }
-    }
-
     /// The flow to a target, or the place of `payload` in the queue for it.
     pub(super) fn reach(&mut self, target: &Target, payload: &Bytes) -> Reach {
         if let Some(live) = self.opened.get(target).and_then(|id| self.live.get(id)) {
@@ -129,6 +121,8 @@ impl Connections {
             self.opened.insert(target.clone(), connection);
             let live = self.live.entry(connection).or_insert(Live { flow, target: None, identity: None });
             live.target = Some(target.clone());
+            // The connection stands only when the certificate bears that name.
+            live.identity = target.tls_name.clone();
         }
         match self.connecting.remove(&target) {
             Some(connecting) if connecting.id == id => connecting.waiting,

@@ -1,8 +1,9 @@
 //! The contract, and the way of a message up to the side that it came from.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use nat::keys::KeyRing;
 use nat::reply::Side;
 use sip_core::flow::Flow;
 use sip_core::header::{Header, Via};
@@ -17,7 +18,7 @@ use super::connections::{ConnectId, TransmitId};
 use super::stats::Counter;
 use super::{Lb, MAX_OUTPUT, probing};
 use crate::admin::{Answer, Command};
-use crate::machine::{Event, Machine, Transmit};
+use crate::machine::{Event, Machine, News, Transmit};
 
 impl Machine for Lb {
     type ConnectId = ConnectId;
@@ -90,6 +91,18 @@ impl Machine for Lb {
         self.advance(now);
         if let Some(id) = flow.connection {
             self.connections.closed(id);
+        }
+    }
+
+    fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
+        self.clock = (now, unix.as_secs());
+    }
+
+    /// A [`KeyRing`]: new keys of tokens.
+    fn handle_reload(&mut self, now: Instant, news: &News) {
+        self.advance(now);
+        if let Some(keys) = news.downcast_ref::<KeyRing>() {
+            self.set_keys(keys.clone());
         }
     }
 

@@ -35,7 +35,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nat::keys::KeyRing;
-use sip_core::flow::Flow;
 use sip_core::proxy::hash::HashKey;
 use sip_core::proxy::{self, Locals};
 
@@ -198,19 +197,9 @@ impl Lb {
         }
     }
 
-    /// Corrects the wall clock: `unix` seconds at `now`.
-    pub fn set_wall_clock(&mut self, now: Instant, unix: u64) {
-        self.clock = (now, unix);
-    }
-
     /// Takes a new ring into use, after its file has changed. Hashes stay as they are: the salt is never rotated.
     pub fn set_keys(&mut self, keys: KeyRing) {
         self.keys = keys;
-    }
-
-    /// The peer of a stream has shown a certificate that was verified, with this name: it goes into `X-C4-Source`.
-    pub fn set_identity(&mut self, flow: &Flow, identity: Arc<str>) {
-        self.connections.identify(flow, identity);
     }
 
     /// Counts a datagram that [`nat::keepalive::is_keepalive`]: no garbage, and nothing to do.

@@ -24,7 +24,7 @@ use super::settings::Settings;
 use super::shared::Shared;
 use crate::admin::{Answer, Command};
 use crate::cdr;
-use crate::machine::{Event, Machine, Transmit};
+use crate::machine::{Event, Machine, News, Transmit};
 
 /// The proxy and registrar of one worker.
 ///
@@ -138,16 +138,14 @@ impl App {
 
     /// Takes another configuration: users, peers and switches count from the next request on. Listeners stay.
     pub fn set_settings(&mut self, settings: Arc<Settings>) {
+        // An empty ring changes nothing: it signs nothing.
+        let Some(record_route) = RecordRoute::new(&settings.keys) else { return };
+        self.record_route = record_route;
         self.challenger.set_keys(settings.keys.clone());
         if self.shard == 0 {
             self.shared.location.set_settings(&settings);
         }
         self.settings = settings;
-    }
-
-    /// Corrects the wall clock: at `now` it was `unix` since the epoch.
-    pub fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
-        self.wall = WallClock { at: now, unix };
     }
 
     /// Gives a checked message to the transactions and works through what follows.
@@ -323,6 +321,21 @@ impl Machine for App {
     fn handle_command(&mut self, now: Instant, command: &Command) -> Option<Answer> {
         let now = self.tick(now);
         self.command(now, command)
+    }
+
+    fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
+        self.wall = WallClock { at: now, unix };
+        if self.shard == 0 {
+            self.shared.location.set_wall_clock(now, unix);
+        }
+    }
+
+    /// [`Settings`] as a whole.
+    fn handle_reload(&mut self, now: Instant, news: &News) {
+        self.tick(now);
+        if let Ok(settings) = news.clone().downcast::<Settings>() {
+            self.set_settings(settings);
+        }
     }
 
     fn handle_stop(&mut self, now: Instant) {

@@ -101,6 +101,30 @@ fn a_bye_that_is_challenged_ends_no_call() {
     assert_eq!(rig.records[0]["duration_ms"], 5_000);
 }
 
+/// Whoever pays could end the record and not the call.
+#[test]
+fn a_bye_that_never_reaches_the_other_side_ends_no_call() {
+    let mut rig = rig();
+    let call = rig.established("c");
+    let no_hop = call.of_caller("BYE", 9).text().replace("Max-Forwards: 70", "Max-Forwards: 0");
+    rig.udp(ALICE, &no_hop);
+    assert_eq!(rig.look(), ["483 192.0.2.1:5060"]);
+    assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&1.into(), 0), "no hop left");
+    let mut nowhere = Req::new("BYE", "sip:bob@nowhere.invalid")
+        .ends("sip:alice@example.com", "a", "sip:bob@example.com", "b")
+        .call("c", 3);
+    nowhere = nowhere.header("Route", &call.caller_routes[0]);
+    rig.udp(ALICE, &nowhere.text());
+    assert_eq!(rig.look(), ["503 192.0.2.1:5060"]);
+    assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&1.into(), 0), "a name that nobody resolves");
+    rig.udp(ALICE, &call.of_caller("BYE", 4).text());
+    let sent = rig.find("BYE", BOB);
+    rig.udp(BOB, &reply(&sent, "483 Too Many Hops", "", ""));
+    assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&1.into(), 0), "a hop behind us found none left");
+    rig.hang_up(&call);
+    assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&0.into(), 1));
+}
+
 #[test]
 fn a_re_invite_passes_both_ways_and_writes_no_record() {
     let mut rig = rig();
@@ -221,4 +245,18 @@ fn a_lost_connection_in_mid_call_costs_the_call_nothing_but_that_leg() {
     assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&0.into(), 1), "the BYE was said");
     assert_eq!(rig.records[0]["released_by"], "callee");
     rig.pass(ms(1));
+}
+
+#[test]
+fn a_corrected_wall_clock_counts_for_records_and_registrations() {
+    let mut rig = rig();
+    c4_ref::machine::Machine::set_wall_clock(&mut rig.app, rig.now, crate::harness::UNIX + s(86_400));
+    let call = rig.established("c");
+    rig.hang_up(&call);
+    assert_eq!(rig.records[0]["start"], "2023-11-15T22:13:20.000Z");
+    let uri = "sip:carol@example.com";
+    let register =
+        Req::new("REGISTER", "sip:example.com").ends(uri, "r", uri, "").header("Contact", "<sip:c@192.0.2.9>");
+    rig.udp("192.0.2.9:5060", &register.text());
+    assert_eq!(rig.find("200", "192.0.2.9:5060").header(Header::Date), "Wed, 15 Nov 2023 22:13:20 GMT");
 }

@@ -24,7 +24,7 @@ use super::stats::Stats;
 use super::udp::{DATAGRAM, Udp};
 use crate::admin::{Answer, Command, merge};
 use crate::config::Listener;
-use crate::machine::{Event, Machine, Transmit};
+use crate::machine::{Event, Machine, News, Transmit};
 
 /// What one worker sends another, or the operator sends it.
 pub(super) enum Mail<T> {
@@ -38,6 +38,8 @@ pub(super) enum Mail<T> {
     FlowClosed(Flow),
     /// The operator asks.
     Command { command: Command, reply: Reply },
+    /// Files were read again.
+    Reload(News),
     /// The program stops.
     Stop,
 }
@@ -251,6 +253,7 @@ impl<M: Machine> Worker<M> {
                     // The asker may have gone.
                     let _ = reply.send(answer);
                 }
+                Mail::Reload(news) => self.machine.handle_reload(now, &news),
                 Mail::Stop => self.stopping = true,
             }
         }

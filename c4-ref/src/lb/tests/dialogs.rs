@@ -156,3 +156,34 @@ fn the_other_half_of_a_pair_serves_udp_tokens_and_answers_430_for_the_streams_of
     let refused = callee(&mut second, &path, PROXY);
     assert_eq!((refused.status(), refused.to()), (StatusCode::FLOW_FAILED, PROXY.to_owned()));
 }
+
+#[test]
+fn a_corrected_wall_clock_counts_for_tokens() {
+    let mut rig = Rig::new(&config());
+    let invite = caller(&mut rig, outside(ALICE));
+    let bye = req("BYE").tagged().routes(reversed(&invite)).via("SIP/2.0/UDP h;branch=z9hG4bK2");
+    assert_eq!(rig.one(outside(ALICE), &bye.text()).to(), invite.to());
+    let later = Duration::from_secs(UNIX + config().token_lifetime_s + 1);
+    crate::machine::Machine::set_wall_clock(&mut rig.lb, rig.now, later);
+    assert_eq!(rig.one(outside(ALICE), &bye.text()).status(), StatusCode::NOT_FOUND, "too old by the right clock");
+}
+
+#[test]
+fn keys_that_were_read_again_sign_and_verify() {
+    let mut rig = Rig::new(&config());
+    let invite = caller(&mut rig, outside(ALICE));
+    let bye = req("BYE").tagged().routes(reversed(&invite)).via("SIP/2.0/UDP h;branch=z9hG4bK2").text();
+    let rotated = keys().rotated([8; 32], UNIX, config().token_lifetime_s);
+    let mut reload = |rig: &mut Rig, ring: KeyRing| {
+        let news: crate::machine::News = std::sync::Arc::new(ring);
+        rig.lb.handle_reload(rig.now, &news);
+    };
+    reload(&mut rig, rotated.clone());
+    assert_eq!(rig.one(outside(ALICE), &bye).to(), invite.to(), "a retired key verifies");
+    let mut other = Rig::with(&config(), rotated, 7);
+    let new = caller(&mut rig, outside(ALICE));
+    let bye_of_new = req("BYE").tagged().routes(reversed(&new)).via("SIP/2.0/UDP h;branch=z9hG4bK3").text();
+    assert_eq!(other.one(outside(ALICE), &bye_of_new).to(), new.to());
+    reload(&mut rig, KeyRing::generate([1; 32], [6; 32], 0));
+    assert_eq!(rig.one(outside(ALICE), &bye).status(), StatusCode::NOT_FOUND, "the old keys are gone");
+}

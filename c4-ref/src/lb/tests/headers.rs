@@ -20,11 +20,16 @@ fn the_proxies_are_told_the_source_and_what_a_stranger_said_of_it_is_gone() {
 #[test]
 fn the_verified_name_of_a_tls_peer_is_told() {
     let mut rig = Rig::new(&config());
-    let flow = stream(Transport::Tls, "192.0.2.1:5061", ALICE, 6);
-    rig.lb.set_identity(&flow, "phone.example.com".into());
-    let sent = rig.one(flow, &req("INVITE").text());
-    let source = Source::parse(sent.one("X-C4-Source").unwrap().as_bytes()).unwrap();
-    assert_eq!((source.transport, source.identity.as_deref()), (Transport::Tls, Some("phone.example.com")));
+    rig.none(inside(PROXY), &req("INVITE").uri("sip:+491@203.0.113.80:5061;transport=tls").via(proxy_via("t")).text());
+    let (id, target) = rig.connects.pop_front().unwrap();
+    assert_eq!(target.tls_name.as_deref(), Some("203.0.113.80"));
+    let ours = stream(Transport::Tls, "192.0.2.1:5061", "203.0.113.80:5061", 6);
+    rig.lb.handle_connect_done(rig.now, id, Ok(ours));
+    rig.drain();
+    let identity = |sent: Sent| Source::parse(sent.one("X-C4-Source").unwrap().as_bytes()).unwrap().identity;
+    assert_eq!(identity(rig.one(ours, &req("INVITE").text())).as_deref(), Some("203.0.113.80"));
+    let theirs = stream(Transport::Tls, "192.0.2.1:5061", ALICE, 7);
+    assert_eq!(identity(rig.one(theirs, &req("INVITE").text())), None, "a client without a certificate");
 }
 
 #[test]
