@@ -1,7 +1,6 @@
 //! Whether a phone is behind a NAT.
 
-use std::net::{IpAddr, Ipv4Addr};
-
+use nat::detect::is_private;
 use sip_core::header::{Header, Via};
 use sip_core::uri::Uri;
 use sip_core::{Request, Transport};
@@ -26,17 +25,4 @@ fn hides_private_contact(request: &Request) -> bool {
     let contact = request.values(Header::Contact).next().and_then(sip_core::header::NameAddr::parse);
     let host = contact.and_then(|contact| Uri::parse(contact.uri)).and_then(|uri| uri.host.ip());
     host.is_some_and(is_private)
-}
-
-/// RFC 1918, RFC 6598 and RFC 3927 addresses, and unique local IPv6 ones (RFC 4193).
-fn is_private(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_loopback() || is_shared(v4),
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
-    }
-}
-
-fn is_shared(address: Ipv4Addr) -> bool {
-    let [a, b, ..] = address.octets();
-    a == 100 && (64..128).contains(&b)
 }

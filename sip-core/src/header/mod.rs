@@ -3,6 +3,7 @@
 mod auth_params;
 mod contact;
 mod cseq;
+mod date;
 pub(crate) mod grammar;
 mod name;
 mod name_addr;
@@ -19,6 +20,7 @@ pub use auth_params::{AuthParams, Challenge, Credentials};
 pub use contact::{Contact, parse_q};
 pub use cseq::CSeq;
 pub(crate) use cseq::parts as cseq_parts;
+pub use date::Date;
 pub use name::{Header, Name};
 pub use name_addr::{
     Diversion, From, HistoryInfo, NameAddr, PAssertedIdentity, PPreferredIdentity, Path, RecordRoute, ReferTo,

@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use super::binding::Binding;
 use super::config::WallClock;
-use super::date::date;
-use crate::header::Header;
+use crate::header::{Date, Header};
 use crate::{Request, Response, StatusCode};
 
 /// A registration that was done: what the answer has to say. It needs the registrar no more.
@@ -42,7 +41,7 @@ impl Granted {
                 _ = response.push_back(Header::Path, path);
             }
         }
-        _ = response.push_back(Header::Date, date(&self.wall, self.now));
+        _ = response.push_back(Header::Date, Date::from_unix(self.wall.unix_at(self.now).as_secs()).text());
         response
     }
 }

@@ -4,7 +4,6 @@
 
 mod binding;
 mod config;
-mod date;
 mod event;
 mod granted;
 mod machine;

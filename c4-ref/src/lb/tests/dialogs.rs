@@ -174,7 +174,7 @@ fn keys_that_were_read_again_sign_and_verify() {
     let invite = caller(&mut rig, outside(ALICE));
     let bye = req("BYE").tagged().routes(reversed(&invite)).via("SIP/2.0/UDP h;branch=z9hG4bK2").text();
     let rotated = keys().rotated([8; 32], UNIX, config().token_lifetime_s);
-    let mut reload = |rig: &mut Rig, ring: KeyRing| {
+    let reload = |rig: &mut Rig, ring: KeyRing| {
         let news: crate::machine::News = std::sync::Arc::new(ring);
         rig.lb.handle_reload(rig.now, &news);
     };
