@@ -1,6 +1,6 @@
 //! What comes of a request that was sent on: the call's record, and contacts found dead.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sip_core::Request;
 use sip_core::StatusCode;
@@ -9,8 +9,12 @@ use sip_core::proxy::{AckDropped, By, Cause, ContextId, Event, Outcome};
 
 use super::app::{App, Mark};
 use super::calls::End;
+use super::outbound::destinations;
 use crate::cdr::ReleasedBy;
 use crate::cdr::spool::Entry;
+
+/// How long an INVITE waits for any response: 64*T1 (RFC 3261 §17.1.1.2).
+const TIMER_B: Duration = Duration::from_secs(32);
 
 /// Whether a BYE with this outcome ends its call: not, if it was refused before it went out, or for how it was written
 /// rather than for what it says (RFC 5057 §5.1). Else whoever pays could end the record and let the call go on. No answer,
@@ -65,7 +69,22 @@ impl App {
             return;
         }
         let Some(aor) = self.called.get(&id).cloned() else { return };
-        self.drop_contact(now, &aor, contact);
+        if status == StatusCode::FLOW_FAILED || self.is_the_phone(now, &aor, contact, cause) {
+            self.drop_contact(now, &aor, contact);
+        }
+    }
+
+    /// Whether it is the phone that is silent, and not the load balancer before it: all phones behind one that is
+    /// restarted would be lost.
+    fn is_the_phone(&self, now: Instant, aor: &str, contact: u64, cause: Cause) -> bool {
+        let location = &self.shared.location;
+        let Some(found) = location.lookup(now, aor).into_iter().find(|found| location.mark(&found.binding) == contact)
+        else {
+            return false;
+        };
+        let hop = found.binding.path().next().and_then(|_| destinations(&found)).map(|(to, _)| to.remote());
+        let since = now.checked_sub(TIMER_B).unwrap_or(now);
+        hop.is_none_or(|hop| cause == Cause::Timeout && self.sweep.heard_since(hop, since))
     }
 
     /// A context is over, or was refused before it began (`outcome` is none).

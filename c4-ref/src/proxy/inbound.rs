@@ -79,7 +79,11 @@ impl App {
                 Some(request) => Checked::Request(request),
                 None => return,
             },
-            response => response,
+            Checked::Response(mut response) => {
+                // Where the called side is, is nobody's business but ours.
+                let _ = response.remove(source::HEADER);
+                Checked::Response(response)
+            }
         };
         if self.take(now, flow, checked).is_err() {
             self.counters.busy += 1;
@@ -129,10 +133,10 @@ impl App {
         let mut admitted = Admitted { source, through_balancer, peer: None, user: None, direct: None };
         let register = *request.method() == Method::Register;
         if *request.method() == Method::Ack || (request.to_tag().is_some() && !register) {
-            let admission = self.admit_in_dialog(now, request, admitted);
+            admitted.peer = self.settings.peers.by_source(admitted.source.remote.ip());
             // An ACK repeats the credentials of its INVITE (RFC 3261 §13.2.2.4): they are not for the callee.
-            self.consume_ours(request);
-            return admission;
+            self.clean(request, &admitted);
+            return self.admit_in_dialog(now, request, admitted);
         }
         if self.is_ping(request) {
             self.counters.pings += 1;

@@ -52,7 +52,7 @@ impl Sweep {
         }
     }
 
-    fn heard_since(&self, hop: SocketAddr, since: Instant) -> bool {
+    pub(super) fn heard_since(&self, hop: SocketAddr, since: Instant) -> bool {
         self.heard.iter().any(|(address, at)| *address == hop && *at >= since)
     }
 }

@@ -308,3 +308,24 @@ fn peer(name: &str, source: &str) -> c4_ref::config::Peer {
         priority: 0,
     }
 }
+
+#[test]
+fn our_header_does_not_go_on_in_responses_either() {
+    let mut rig = Rig::new(&open());
+    rig.registered("bob", "192.0.2.2:5060", "");
+    rig.udp(ALICE, &invite("bob@example.com", "c").text());
+    let offer = rig.find("INVITE", "192.0.2.2:5060");
+    let told = "X-C4-Source: udp:203.0.113.9:5060;listener=udp:203.0.113.1:5060\r\nContent-Length";
+    let answer = crate::harness::reply(&offer, "200 OK", "b", "sip:bob@192.0.2.2").replace("Content-Length", told);
+    rig.udp("192.0.2.2:5060", &answer);
+    assert!(rig.find("200", ALICE).message.header("X-C4-Source").is_none(), "where the called side is");
+}
+
+#[test]
+fn rfc3325_5_unproven_identities_do_not_go_on_inside_a_dialog() {
+    let mut rig = Rig::new(&open());
+    let call = rig.established("c");
+    rig.udp(ALICE, &call.of_caller("INVITE", 2).header("P-Asserted-Identity", "<sip:boss@example.com>").text());
+    let offer = rig.find("INVITE", "192.0.2.2:5060");
+    assert!(offer.message.header("P-Asserted-Identity").is_none());
+}

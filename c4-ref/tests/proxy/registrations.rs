@@ -185,6 +185,24 @@ fn a_dead_balancer_does_not_take_its_phones_with_it() {
 }
 
 #[test]
+fn calls_while_the_balancer_is_dead_cost_no_registration() {
+    let mut rig = Rig::new(&trusting());
+    rig.udp(BALANCER, &lb_text(&through_balancer(1), 1));
+    rig.pass(s(5));
+    rig.udp(ALICE, &invite("bob@example.com", "dead").text());
+    rig.find("INVITE", BALANCER);
+    rig.pass(s(33));
+    assert_eq!(rig.records[0]["status"], 408);
+    assert_eq!(rig.stats()["contacts"], 1, "nothing at all was heard of the balancer");
+    rig.udp(BALANCER, &lb_text(&through_balancer(2), 2));
+    rig.udp(ALICE, &invite("bob@example.com", "alive").text());
+    rig.pass(s(10));
+    rig.udp(BALANCER, &Req::new("OPTIONS", "sip:example.com").call("probe", 1).text());
+    rig.pass(s(23));
+    assert_eq!(rig.stats()["contacts"], 0, "now it was the phone that is silent");
+}
+
+#[test]
 fn kill_9_registrations_are_back_with_their_time_left() {
     let mut rig = Rig::new(&open());
     rig.udp(BOB, &register("bob", BOB, "<sip:bob@192.0.2.2:5060>;q=0.5").header("Expires", "600").text());
