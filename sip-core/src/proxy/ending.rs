@@ -103,8 +103,12 @@ impl Proxy {
         }
         context.phase = Phase::Ending;
         context.deadline = None;
+        let sent = self.respond(now, layer, context.server, response);
+        if !sent && !context.invite {
+            // It came after the caller's transaction had ended: the caller saw silence.
+            outcome.status = None;
+        }
         context.outcome = Some(outcome);
-        self.respond(now, layer, context.server, response);
     }
 
     /// Hands a response to the layer; false when its transaction takes none any more.
