@@ -83,6 +83,11 @@ impl Lb {
         if self.backends.is_empty() {
             warnings.push("lb.backends is empty: every call is refused".into());
         }
+        if self.internal.is_empty() && self.backends.iter().any(|backend| backend.0.transport.is_reliable()) {
+            warnings.push(
+                "lb.backends over tcp without lb.internal: connections that a proxy opens count as from outside".into(),
+            );
+        }
         warnings
     }
 }

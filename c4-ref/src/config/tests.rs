@@ -154,3 +154,11 @@ fn call_id_hash_with_several_backends_warns() {
     let config = load("", "", &set(&[several.as_slice(), &["lb.hash=aor"]].concat())).unwrap();
     assert!(config.check(Role::Lb).unwrap().is_empty());
 }
+
+#[test]
+fn proxies_over_tcp_need_sockets_of_their_own() {
+    let text = "[lb]\nlisten = [\"tcp:127.0.0.1:5060\"]\nbackends = [\"tcp:127.0.0.1:5070\"]\n";
+    let warnings = |text: &str| load("", text, &[]).unwrap().check(Role::Lb).unwrap();
+    assert!(warnings(text).iter().any(|w| w.contains("lb.internal")), "{:?}", warnings(text));
+    assert!(warnings(&format!("{text}internal = [\"tcp:127.0.0.1:5080\"]\n")).is_empty());
+}

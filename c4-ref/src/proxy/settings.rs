@@ -44,6 +44,8 @@ pub struct Settings {
     pub realm: String,
     /// Local host names in lower case, and addresses.
     pub domains: Domains,
+    /// Hosts that our sockets are advertised as.
+    pub advertised: Domains,
     /// Our sockets; the first of a transport and address family is the one to send from.
     pub listeners: Vec<Listener>,
     /// Whose [`crate::source::HEADER`] is believed.
@@ -121,11 +123,14 @@ impl Settings {
         let realm = config.effective_realm().to_owned();
         let mut domains = Domains::default();
         config.domains.iter().for_each(|domain| domains.add(domain));
+        let mut advertised = Domains::default();
+        config.listen.iter().filter_map(|l| l.advertise.as_deref()).for_each(|a| advertised.add(host_of(a)));
         let seconds = |s: u32| Duration::from_secs(u64::from(s));
         Ok(Settings {
             users: users(config, users_csv, &realm)?,
             realm,
             domains,
+            advertised,
             listeners: config.listen.iter().map(listener).collect(),
             trusted: config.trusted.clone(),
             switches: Switches { register: config.auth.register, invite: config.auth.invite },
@@ -150,14 +155,15 @@ impl Settings {
         uri.scheme.is_sip() && self.domains.contains(&uri.host)
     }
 
-    /// Whether a URI names this proxy: a local domain, or one of the sockets.
+    /// Whether a URI names this proxy: a local domain, or one of the sockets as bound or as advertised.
     pub fn names_us(&self, uri: &Uri<'_>) -> bool {
-        let address = match uri.host {
-            Host::V4(address) => IpAddr::V4(address),
-            Host::V6(address) => IpAddr::V6(address).to_canonical(),
-            Host::Name(_) => return self.is_local(uri),
+        let bound = |address: IpAddr| self.listeners.iter().any(|ours| ours.bind.ip() == address);
+        let listens = match uri.host {
+            Host::V4(address) => bound(IpAddr::V4(address)),
+            Host::V6(address) => bound(IpAddr::V6(address).to_canonical()),
+            Host::Name(_) => false,
         };
-        self.is_local(uri) || self.listeners.iter().any(|ours| ours.bind.ip() == address)
+        self.is_local(uri) || listens || self.advertised.contains(&uri.host)
     }
 
     /// Whether the load balancers' header is believed from here.
@@ -184,6 +190,14 @@ impl Settings {
         config.algorithms = self.algorithms.clone();
         config.lifetime = self.nonce_lifetime;
         config
+    }
+}
+
+/// The host of `host`, `host:port`, or an IPv6 address with or without brackets and port.
+fn host_of(advertised: &str) -> &str {
+    match advertised.rsplit_once(':') {
+        Some((host, _)) if !host.contains(':') || host.ends_with(']') => host,
+        _ => advertised,
     }
 }
 
@@ -219,5 +233,35 @@ fn peer(peer: &config::Peer) -> Peer<Target> {
         strip: peer.strip,
         prepend: peer.prepend.clone(),
         priority: peer.priority,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advertised_names_and_addresses_name_us() {
+        let listen = |bind: &str, advertise: &str| config::Listener {
+            transport: Transport::Udp,
+            bind: bind.parse().unwrap(),
+            advertise: Some(advertise.into()),
+        };
+        let config = config::Proxy {
+            listen: vec![listen("0.0.0.0:5060", "203.0.113.1:5060"), listen("[::]:5060", "Proxy.example.com")],
+            domains: vec!["example.com".into()],
+            ..config::Proxy::default()
+        };
+        let settings = Settings::from_config(&config, "", KeyRing::single([1; 32])).unwrap();
+        for (uri, ours) in [
+            ("sip:203.0.113.1", true),
+            ("sip:203.0.113.1:5062", true),
+            ("sip:proxy.example.com", true),
+            ("sip:example.com", true),
+            ("sip:203.0.113.2", false),
+            ("sip:other.example.com", false),
+        ] {
+            assert_eq!(settings.names_us(&Uri::parse(uri).unwrap()), ours, "{uri}");
+        }
     }
 }

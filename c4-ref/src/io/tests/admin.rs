@@ -93,3 +93,19 @@ fn a_dead_programs_socket_is_taken_over_and_a_living_ones_is_not() {
     runtime.block_on(async { assert!(AdminSocket::bind(&path).is_err()) });
     assert_eq!(std::fs::read(&path).unwrap(), b"mine");
 }
+
+#[test]
+fn all_that_a_machine_says_when_it_stops_is_written() {
+    let file = scratch("last-words").join("cdr.jsonl");
+    let (cdr, thread) = crate::io::CdrFile::open(&file).unwrap().into_writer().unwrap();
+    let (sender, _heard) = std::sync::mpsc::channel();
+    let mut machines = Echo::all(1, &sender);
+    machines[0].last_words = 20_000;
+    let sockets = Sockets::bind(&["udp:127.0.0.1:0".parse().unwrap()], 1).unwrap();
+    let outputs = Outputs { store: None, cdr: Some(cdr) };
+    let server = Server::start(sockets, machines, &Options::new("echo"), &outputs).unwrap();
+    assert!(server.stop());
+    drop(outputs);
+    thread.join();
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 20_000);
+}

@@ -31,6 +31,8 @@ pub(super) struct Echo {
     events: VecDeque<Event<u32>>,
     messages: u64,
     next: u32,
+    /// Records that it writes when it stops.
+    pub(super) last_words: usize,
 }
 
 impl Echo {
@@ -43,6 +45,7 @@ impl Echo {
             events: VecDeque::new(),
             messages: 0,
             next: 0,
+            last_words: 0,
         };
         (0..workers).map(echo).collect()
     }
@@ -145,6 +148,7 @@ impl Machine for Echo {
     }
 
     fn handle_stop(&mut self, _: Instant) {
+        self.events.extend((0..self.last_words).map(|n| Event::Cdr(format!("{n}\n"))));
         self.tell(Heard::Stopped(self.worker));
     }
 }

@@ -48,6 +48,8 @@ pub(super) enum Mail<T> {
 const MAIL: usize = 256;
 /// Transmits and events per iteration; the rest come with the next, after a look at the sockets.
 const OUTPUTS: usize = 4096;
+/// Rounds of that many when the machine has stopped.
+const LAST_ROUNDS: usize = 4096;
 /// Somebody may set the wall clock.
 const CLOCK: Duration = Duration::from_secs(60);
 /// Tokens below are the mailbox, the datagram sockets and the listeners; connection ids are all above.
@@ -152,8 +154,15 @@ impl<M: Machine> Worker<M> {
         }
         let now = Instant::now();
         self.machine.handle_stop(now);
-        self.transmits(now);
-        self.events(now);
+        // No budget for the last words: a record for each open call, say. Bounded all the same.
+        for _ in 0..LAST_ROUNDS {
+            self.busy = false;
+            self.transmits(now);
+            self.events(now);
+            if !self.busy {
+                break;
+            }
+        }
         self.settle(now);
         for id in self.connections.ids() {
             if let Some(mut connection) = self.connections.remove(id) {
