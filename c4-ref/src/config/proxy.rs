@@ -92,6 +92,9 @@ impl Proxy {
         if self.users_csv.is_empty() && self.user.is_empty() && (self.auth.register || self.auth.invite) {
             warnings.push("proxy.user and proxy.users-csv are empty: nobody can authenticate".into());
         }
+        if !self.auth.invite && self.peer.iter().any(|peer| peer.target.is_some()) {
+            warnings.push("proxy.auth.invite = false with a proxy.peer: everybody may call out by the trunks".into());
+        }
         Ok(warnings)
     }
 }

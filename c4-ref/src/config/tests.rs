@@ -162,3 +162,13 @@ fn proxies_over_tcp_need_sockets_of_their_own() {
     assert!(warnings(text).iter().any(|w| w.contains("lb.internal")), "{:?}", warnings(text));
     assert!(warnings(&format!("{text}internal = [\"tcp:127.0.0.1:5080\"]\n")).is_empty());
 }
+
+#[test]
+fn trunks_that_are_open_to_everybody_are_warned_of() {
+    let text = "[proxy]\nlisten = [\"udp:127.0.0.1:5060\"]\ndomains = [\"a.example\"]\n\
+        auth = { register = false, invite = false }\n[[proxy.peer]]\nname = \"carrier\"\nprefixes = [\"\"]\n";
+    let warnings = |text: &str| load("", text, &[]).unwrap().check(Role::Proxy).unwrap();
+    let open = format!("{text}target = \"udp:192.0.2.1:5060\"\n");
+    assert!(warnings(&open).iter().any(|w| w.contains("proxy.auth.invite")), "{:?}", warnings(&open));
+    assert!(warnings(text).is_empty(), "a peer without target is called by nobody: {:?}", warnings(text));
+}

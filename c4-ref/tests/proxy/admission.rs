@@ -329,3 +329,30 @@ fn rfc3325_5_unproven_identities_do_not_go_on_inside_a_dialog() {
     let offer = rig.find("INVITE", "192.0.2.2:5060");
     assert!(offer.message.header("P-Asserted-Identity").is_none());
 }
+
+/// One answer of at most three times its octets, or 200; a challenge of at most 1200.
+#[test]
+fn no_answer_to_a_stranger_amplifies() {
+    let mut rig = Rig::new(&config());
+    let head = "v:SIP/2.0/UDP h\r\nf:<sip:a@example.com>;tag=1\r\nt:<sip:a@example.com>\r\ni:1\r\n";
+    for (line, rest) in [
+        ("OPTIONS sip:example.com SIP/2.0", "CSeq:1 OPTIONS\r\n"),
+        ("REGISTER sip:example.com SIP/2.0", "CSeq:1 REGISTER\r\n"),
+        ("INVITE sip:b@example.com SIP/2.0", "CSeq:2 INVITE\r\n"),
+        ("INVITE sip:b@example.com SIP/2.0", "CSeq:3 INVITE\r\nProxy-Require:x\r\n"),
+        ("CANCEL sip:b@example.com SIP/2.0", "CSeq:4 CANCEL\r\n"),
+        ("BYE sip:b@example.com SIP/7.0", "CSeq:5 BYE\r\n"),
+        ("BYE sip:b@example.com SIP/2.0", "CSeq:6 INFO\r\n"),
+    ] {
+        let text = format!("{line}\r\n{head}{rest}\r\n");
+        rig.udp(ALICE, &text);
+        let sent = rig.take();
+        assert_eq!(sent.len(), 1, "{line}");
+        let challenge = matches!(sent[0].what().as_str(), "401" | "407");
+        let most = if challenge { 1200 } else { (3 * text.len()).max(200) };
+        assert!(sent[0].text.len() <= most, "{line}: {} of {most}\n{}", sent[0].text.len(), sent[0].text);
+        rig.pass(s(64));
+        assert_eq!(rig.look(), [""; 0], "{line}: once");
+    }
+    assert_eq!(rig.stats()["transactions"]["server"].as_u64().unwrap_or(0), 0);
+}

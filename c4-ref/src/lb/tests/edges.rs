@@ -176,3 +176,39 @@ fn the_operator_sees_counters_calls_and_backends() {
     assert_eq!(list[0]["address"], "udp:10.0.0.2:5060");
     assert!(ask("ul.list").is_none());
 }
+
+/// What a stranger gets for one datagram: one answer of at most three times its octets, or 200.
+#[test]
+fn no_answer_to_a_stranger_amplifies() {
+    let mut rig = Rig::new(&config());
+    let head = "v:SIP/2.0/UDP h\nf:<a:b>;tag=1\nt:<a:b>\ni:1\n";
+    let mut answered = 0;
+    for (n, text) in [
+        format!("OPTIONS sip:192.0.2.1 SIP/2.0\n{head}CSeq:1 OPTIONS\n\n"),
+        format!("BYE sip:b@h SIP/2.0\nv:SIP/2.0/UDP h\nf:<a:b>;tag=1\nt:<a:b>;tag=2\ni:1\nCSeq:1 BYE\n\n"),
+        format!("INFO sip:b@h SIP/2.0\n{head}CSeq:1 INFO\nMax-Forwards:0\n\n"),
+        format!("INFO sip:b@h SIP/2.0\n{head}CSeq:1 INFO\nProxy-Require:x\n\n"),
+        format!("INFO sip:b@h SIP/7.0\n{head}CSeq:1 INFO\n\n"),
+        format!("INFO x SIP/2.0\n{head}CSeq:1 BYE\n\n"),
+        format!("INFO sip:b@h SIP/2.0\n{head}CSeq:1 INFO\nl:99\n\n"),
+        "INFO sip:b@h SIP/2.0\nv:SIP/2.0/UDP h\n\n".to_owned(),
+        "INFO sip:b@h SIP/2.0\n\n".to_owned(),
+        "v:".to_owned(),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let octets = text.replace('\n', "\r\n");
+        let Ok(message) = Message::parse(octets.clone().into(), &Limits::default()) else { continue };
+        rig.lb.handle_message(rig.now, outside(ALICE), message);
+        let sent: Vec<_> = std::iter::from_fn(|| rig.lb.poll_transmit()).collect();
+        let sent: Vec<_> = sent.iter().filter(|t| t.flow.remote.ip() == addr(ALICE).ip()).collect();
+        assert!(sent.len() <= 1, "{n}");
+        for answer in sent {
+            answered += 1;
+            let (size, most) = (answer.payload.len(), (3 * octets.len()).max(200));
+            assert!(size <= most, "{n}: {size} of {most}\n{}", String::from_utf8_lossy(&answer.payload));
+        }
+    }
+    assert!(answered >= 5, "{answered}");
+}
