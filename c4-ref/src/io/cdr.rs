@@ -27,6 +27,8 @@ pub struct CdrFile {
     file: File,
     spool_file: File,
     spool: Spool,
+    /// Lines of the spool that are not written yet.
+    spool_lines: Vec<u8>,
 }
 
 impl CdrFile {
@@ -46,7 +48,14 @@ impl CdrFile {
             Err(error) => return Err(error),
         }
         let spool_file = File::create(&spool_path)?;
-        Ok(CdrFile { path: path.into(), spool_path, file, spool_file, spool: Spool::default() })
+        Ok(CdrFile {
+            path: path.into(),
+            spool_path,
+            file,
+            spool_file,
+            spool: Spool::default(),
+            spool_lines: Vec::new(),
+        })
     }
 
     /// Starts the writer.
@@ -95,13 +104,11 @@ impl CdrFile {
 
     /// Records first, then the spool: a crash in between gives a record twice, never none.
     fn flush(&mut self, lines: &mut Vec<u8>) -> io::Result<()> {
-        if !lines.is_empty() {
-            self.file.write_all(lines)?;
-            lines.clear();
-        }
+        write_out(&mut self.file, lines)?;
         if !self.spool.is_empty() {
-            self.spool_file.write_all(&self.spool.take())?;
+            self.spool_lines.append(&mut self.spool.take());
         }
+        write_out(&mut self.spool_file, &mut self.spool_lines)?;
         if self.spool.wants_compaction() {
             let compact = spool::compact(&fs::read(&self.spool_path)?);
             let aside = self.spool_path.with_extension("new");
@@ -112,6 +119,22 @@ impl CdrFile {
         }
         Ok(())
     }
+}
+
+/// Writes `octets` and takes off what was written: what a full disk did not take goes on there when it has room again.
+fn write_out(file: &mut impl Write, octets: &mut Vec<u8>) -> io::Result<()> {
+    let mut written = 0;
+    let result = loop {
+        let Some(rest) = octets.get(written..).filter(|rest| !rest.is_empty()) else { break Ok(()) };
+        match file.write(rest) {
+            Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    octets.drain(..written.min(octets.len()));
+    result
 }
 
 fn append(path: &Path) -> io::Result<File> {
@@ -182,6 +205,33 @@ mod tests {
         assert!(lines[1].contains("\"two\"") && lines[1].contains("recovered"), "{content}");
         drop(CdrFile::open(&path).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), content, "recovered once");
+    }
+
+    /// A disk with room for so many octets.
+    struct Disk(Vec<u8>, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            let most = self.1.min(octets.len());
+            self.0.extend_from_slice(&octets[..most]);
+            self.1 -= most;
+            if most == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(most) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_tears_and_doubles_no_record() {
+        let mut disk = Disk(Vec::new(), 5);
+        let mut lines = b"one\ntwo\n".to_vec();
+        assert!(write_out(&mut disk, &mut lines).is_err());
+        lines.extend_from_slice(b"three\n");
+        disk.1 = 100;
+        write_out(&mut disk, &mut lines).unwrap();
+        assert_eq!((disk.0, lines), (b"one\ntwo\nthree\n".to_vec(), Vec::new()));
     }
 
     #[test]
