@@ -185,7 +185,7 @@ fn no_answer_to_a_stranger_amplifies() {
     let mut answered = 0;
     for (n, text) in [
         format!("OPTIONS sip:192.0.2.1 SIP/2.0\n{head}CSeq:1 OPTIONS\n\n"),
-        format!("BYE sip:b@h SIP/2.0\nv:SIP/2.0/UDP h\nf:<a:b>;tag=1\nt:<a:b>;tag=2\ni:1\nCSeq:1 BYE\n\n"),
+        "BYE sip:b@h SIP/2.0\nv:SIP/2.0/UDP h\nf:<a:b>;tag=1\nt:<a:b>;tag=2\ni:1\nCSeq:1 BYE\n\n".to_owned(),
         format!("INFO sip:b@h SIP/2.0\n{head}CSeq:1 INFO\nMax-Forwards:0\n\n"),
         format!("INFO sip:b@h SIP/2.0\n{head}CSeq:1 INFO\nProxy-Require:x\n\n"),
         format!("INFO sip:b@h SIP/7.0\n{head}CSeq:1 INFO\n\n"),
