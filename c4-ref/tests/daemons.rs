@@ -1,5 +1,14 @@
 //! The binaries on real sockets: crashes, lost connections, garbage.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used, reason = "tests on real sockets")]
+#![allow(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "tests on real sockets"
+)]
 
 mod common;
 

@@ -1,5 +1,13 @@
 //! Calls of a foreign user agent (SIPp) through the load balancer and the proxy.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test on real sockets")]
+#![allow(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test on real sockets"
+)]
 
 mod common;
 

@@ -1,6 +1,15 @@
 //! RFC 4475 and RFC 5118 messages against the running binaries, inside a network namespace with only `lo`: the messages name
 //! foreign hosts, and nothing must leave the machine.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used, reason = "a test on real sockets")]
+#![allow(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "a test on real sockets"
+)]
 
 mod common;
 

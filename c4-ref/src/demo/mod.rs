@@ -1,6 +1,6 @@
 //! `c4 demo`: load balancer, proxy and two phones in one process on loopback, two calls, and what became of them.
 //!
-//! The phones are scripted ([`script`]) and everything that they and the roles send is captured at the sockets. The
+//! The phones are scripted (`script`) and everything that they and the roles send is captured at the sockets. The
 //! [`report`] is made of that alone, checked against the phones' own journals and the call detail records.
 
 mod house;

@@ -1,6 +1,6 @@
 //! The only sockets, clocks, files and tasks of the project.
 //!
-//! The data plane is one thread per worker: an epoll loop ([`worker`]) over that worker's datagram sockets, listeners
+//! The data plane is one thread per worker: an epoll loop (`worker`) over that worker's datagram sockets, listeners
 //! and connections, its [`Machine`](crate::machine::Machine) and a mailbox. Nothing on the way of a datagram crosses a
 //! thread unless the machine names another shard. The control plane (signals, admin socket) is a small tokio runtime
 //! on the main thread; stores and record files have a writer thread each.

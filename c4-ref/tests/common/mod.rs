@@ -1,5 +1,9 @@
 //! What tests on real sockets share: free ports, scratch folders, daemons that are stopped when dropped.
 #![allow(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
     dead_code,
     unreachable_pub,
     clippy::disallowed_methods,

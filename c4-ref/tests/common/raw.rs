@@ -1,5 +1,9 @@
 //! A phone of plain text over a real socket: it knows no transactions, so a test says every octet itself.
 #![allow(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
     dead_code,
     unreachable_pub,
     clippy::disallowed_methods,
