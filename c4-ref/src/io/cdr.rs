@@ -3,9 +3,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::cdr::spool::{self, Spool};
 
@@ -71,14 +71,14 @@ impl CdrFile {
     fn run(mut self, queue: &Receiver<Item>) {
         let mut lines = Vec::new();
         while let Ok(first) = queue.recv() {
-            let due = Instant::now() + FLUSH;
             let mut reopen = self.take(first, &mut lines);
             let mut taken = 1;
-            while taken < QUEUE {
-                match queue.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                    Ok(item) => reopen |= self.take(item, &mut lines),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-                }
+            // Asleep, not waiting at the queue: else every record would wake this thread.
+            std::thread::sleep(FLUSH);
+            while taken < QUEUE
+                && let Ok(item) = queue.try_recv()
+            {
+                reopen |= self.take(item, &mut lines);
                 taken += 1;
             }
             if let Err(error) = self.flush(&mut lines) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redb::{Database, ReadableTable, TableDefinition, TableError};
 
@@ -75,10 +75,11 @@ impl Store {
         let mut batch: BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>> = BTreeMap::new();
         // The loop ends when the last writer is dropped and the queue is empty.
         while let Ok((table, key, value)) = queue.recv() {
-            let due = Instant::now() + flush;
             batch.insert((table, key), value);
+            // Asleep, not waiting at the queue: else every change of the batch would wake this thread.
+            std::thread::sleep(flush);
             while batch.len() < QUEUE
-                && let Ok((table, key, value)) = queue.recv_timeout(due.saturating_duration_since(Instant::now()))
+                && let Ok((table, key, value)) = queue.try_recv()
             {
                 batch.insert((table, key), value);
             }
