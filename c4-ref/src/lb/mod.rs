@@ -202,11 +202,6 @@ impl Lb {
         self.keys = keys;
     }
 
-    /// Counts a datagram that [`nat::keepalive::is_keepalive`]: no garbage, and nothing to do.
-    pub fn handle_keepalive(&mut self) {
-        self.stats.bump(stats::Counter::Keepalives);
-    }
-
     /// The counters.
     pub fn stats(&self) -> &Stats {
         &self.stats

@@ -51,8 +51,6 @@ counters! {
     MalformedAnswered = "malformed_answered",
     /// Requests over the rate of their source, dropped.
     RateLimited = "rate_limited",
-    /// Keepalives: CR LF, zero octets, empty datagrams.
-    Keepalives = "keepalives",
     /// ACKs that nobody waits for, dropped.
     StrayAcks = "stray_acks",
     /// ACKs to answers of our own, consumed.

@@ -141,14 +141,6 @@ fn responses_are_no_requests_to_the_source_limit() {
 }
 
 #[test]
-fn keepalives_are_no_garbage() {
-    let mut rig = Rig::new(&config());
-    assert!(nat::keepalive::is_keepalive(b"\r\n\r\n") && nat::keepalive::is_keepalive(&[0; 4]));
-    rig.lb.handle_keepalive();
-    assert_eq!((rig.count(Counter::Keepalives), rig.count(Counter::Malformed)), (1, 0));
-}
-
-#[test]
 fn output_that_nobody_drains_is_bounded() {
     let mut rig = Rig::new(&config());
     let text = req("OPTIONS").uri("sip:192.0.2.1").text().replace('\n', "\r\n");
