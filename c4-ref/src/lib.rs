@@ -15,5 +15,6 @@ pub mod machine;
 pub mod net;
 pub mod phone;
 pub mod proxy;
+pub mod relay;
 pub mod route;
 pub mod source;

@@ -1,0 +1,111 @@
+//! The table of media sockets and the way of a packet through it.
+//!
+//! Sockets come in pairs (RTP on an even port, RTCP on the next), also where both are to share one port: the other side
+//! may refuse that. Each socket faces one party: its latch learns where that party really is, and what is sent out of it
+//! goes there.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// A socket of this worker's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(pub u32);
+
+/// A pair of sockets that was asked for; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PairId(pub u64);
+
+/// An open pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    /// Which one was asked for.
+    pub id: PairId,
+    /// The socket on the even port.
+    pub rtp: SocketId,
+    /// The socket on the port above.
+    pub rtcp: SocketId,
+    /// Where `rtp` is bound; `rtcp` has the same address and the next port.
+    pub local: SocketAddr,
+}
+
+/// What a socket carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Kind {
+    /// RTP, and RTCP beside it where `mux` is set.
+    #[default]
+    Rtp,
+    /// RTCP alone.
+    Rtcp,
+    /// Any datagrams (T.38 over UDPTL), passed on unread.
+    Opaque,
+}
+
+/// How a socket learns where its party is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Learning {
+    /// Never: the signalled address is right (flag `asymmetric`, or the mode `off`).
+    Off,
+    /// The first packet decides.
+    Immediate,
+    /// The first packet after some seconds decides.
+    Delayed,
+    /// The best candidate of the first seconds.
+    #[default]
+    Heuristic,
+}
+
+/// How a socket is used from now on; the statistics go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Setup {
+    /// What it carries.
+    pub kind: Kind,
+    /// RTCP comes to this socket as well (RFC 5761).
+    pub mux: bool,
+    /// Where the party says that it is. Never 0.0.0.0 or `::`.
+    pub signalled: Option<SocketAddr>,
+    /// Where the party's signalling came from, where that is to be believed more (`SIP-source-address`).
+    pub received_from: Option<IpAddr>,
+    /// How the party's real address is learned.
+    pub learning: Learning,
+    /// Packets from elsewhere are dropped once an address is learned.
+    pub strict: bool,
+    /// The party may move at any time (flag `media handover`).
+    pub handover: bool,
+    /// The socket by which RTP, and whatever is not RTCP, goes on.
+    pub out_rtp: Option<SocketId>,
+    /// The socket by which RTCP goes on.
+    pub out_rtcp: Option<SocketId>,
+    /// Nothing passes.
+    pub blocked: bool,
+}
+
+/// No pair of ports is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no pair of ports is left")]
+pub struct NoPorts;
+
+/// What the signalling half asks of the table. (The signatures, until the table stands.)
+pub trait Table {
+    /// Asks for a pair on an address; [`Table::handle_open_done`] says what became of it. `tos`: the octet of IPv4, or
+    /// the traffic class.
+    fn open(&mut self, now: Instant, local: IpAddr, tos: u8) -> Result<PairId, NoPorts>;
+    /// The sockets of a pair were made, or not. `None`: another pair of ports is tried, or nobody waits for this one.
+    fn handle_open_done(
+        &mut self,
+        now: Instant,
+        id: PairId,
+        result: Result<(), std::io::ErrorKind>,
+    ) -> Option<(PairId, Result<Pair, NoPorts>)>;
+    /// Both sockets go, open or still opening; the ports rest before they are used again.
+    fn close(&mut self, now: Instant, id: PairId);
+    /// Uses a socket so from now on.
+    fn configure(&mut self, now: Instant, socket: SocketId, setup: &Setup);
+    /// How it is used.
+    fn setup(&self, socket: SocketId) -> Option<Setup>;
+    /// When the last packet that was passed on came in.
+    fn last_packet(&self, socket: SocketId) -> Option<Instant>;
+    /// Where the party really is: learned, else signalled.
+    fn remote(&self, socket: SocketId) -> Option<SocketAddr>;
+    /// How long ports rest.
+    fn quarantine(&self) -> Duration;
+}
