@@ -4,8 +4,21 @@
 //! may refuse that. Each socket faces one party: its latch learns where that party really is, and what is sent out of it
 //! goes there.
 
+mod forward;
+mod packet;
+mod ports;
+mod socket;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use forward::{Reason, Verdict};
+pub use packet::Packet;
+pub use ports::{Pool, QUARANTINE};
+pub use socket::{Count, SocketStats};
+pub use table::{Event, Media, Settings};
+
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
 
 /// A socket of this worker's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,33 +92,7 @@ pub struct Setup {
     pub blocked: bool,
 }
 
-/// No pair of ports is left.
+/// No pair of ports is left, or the system gives no more sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no pair of ports is left")]
 pub struct NoPorts;
-
-/// What the signalling half asks of the table. (The signatures, until the table stands.)
-pub trait Table {
-    /// Asks for a pair on an address; [`Table::handle_open_done`] says what became of it. `tos`: the octet of IPv4, or
-    /// the traffic class.
-    fn open(&mut self, now: Instant, local: IpAddr, tos: u8) -> Result<PairId, NoPorts>;
-    /// The sockets of a pair were made, or not. `None`: another pair of ports is tried, or nobody waits for this one.
-    fn handle_open_done(
-        &mut self,
-        now: Instant,
-        id: PairId,
-        result: Result<(), std::io::ErrorKind>,
-    ) -> Option<(PairId, Result<Pair, NoPorts>)>;
-    /// Both sockets go, open or still opening; the ports rest before they are used again.
-    fn close(&mut self, now: Instant, id: PairId);
-    /// Uses a socket so from now on.
-    fn configure(&mut self, now: Instant, socket: SocketId, setup: &Setup);
-    /// How it is used.
-    fn setup(&self, socket: SocketId) -> Option<Setup>;
-    /// When the last packet that was passed on came in.
-    fn last_packet(&self, socket: SocketId) -> Option<Instant>;
-    /// Where the party really is: learned, else signalled.
-    fn remote(&self, socket: SocketId) -> Option<SocketAddr>;
-    /// How long ports rest.
-    fn quarantine(&self) -> Duration;
-}

@@ -1,0 +1,136 @@
+//! What becomes of a packet. Nothing here allocates or queues.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::socket::Socket;
+use super::{Kind, Media, Packet, SocketId};
+
+/// What the caller does with the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Nothing; the socket has counted why.
+    Drop(Reason),
+    /// Send it out of `socket` to `to`.
+    Send {
+        /// The socket that faces the other party.
+        socket: SocketId,
+        /// Where that party is.
+        to: SocketAddr,
+    },
+    /// The relay itself was meant; answers may be waiting.
+    Consumed,
+}
+
+/// Why a packet was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It came from an address that is not the party's.
+    Source,
+    /// Shorter than a header of its kind.
+    Short,
+    /// Neither RTP nor RTCP (RFC 3550 §5.1, §6.1), on a socket that carries nothing else.
+    NotRtp,
+    /// Nobody to send it to, yet or any more.
+    NoDestination,
+    /// The stream is blocked.
+    Blocked,
+    /// The socket is not in use.
+    Closed,
+}
+
+impl Reason {
+    /// All, in the order of their counters.
+    pub const ALL: [Reason; 6] =
+        [Reason::Source, Reason::Short, Reason::NotRtp, Reason::NoDestination, Reason::Blocked, Reason::Closed];
+
+    /// Its name in counters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Source => "source",
+            Reason::Short => "short",
+            Reason::NotRtp => "not_rtp",
+            Reason::NoDestination => "no_destination",
+            Reason::Blocked => "blocked",
+            Reason::Closed => "closed",
+        }
+    }
+}
+
+/// RFC 3550 §5.1: the fixed header.
+const RTP: usize = 12;
+/// RFC 3550 §6.4.2: the shortest packet, an empty receiver report.
+const RTCP: usize = 8;
+
+/// Whether a packet is RTCP (RFC 5761 §4: packet types 192 to 223), and why it is neither if so.
+#[inline]
+fn is_rtcp(payload: &[u8], kind: Kind) -> Result<bool, Reason> {
+    let (&[first, second, ..], length) = (payload, payload.len()) else { return Err(Reason::Short) };
+    // RFC 7983 §7: 128 to 191 is version 2.
+    if first & 0xc0 != 0x80 {
+        return Err(Reason::NotRtp);
+    }
+    match (kind, (192..=223).contains(&second)) {
+        (_, true) if length < RTCP => Err(Reason::Short),
+        (_, true) => Ok(true),
+        (Kind::Rtcp, false) => Err(Reason::NotRtp),
+        (_, false) if length < RTP => Err(Reason::Short),
+        (_, false) => Ok(false),
+    }
+}
+
+impl Media {
+    /// Decides about a packet that came to `socket` from `from`.
+    pub fn forward(&mut self, now: Instant, socket: SocketId, from: SocketAddr, packet: &mut Packet) -> Verdict {
+        let Some(source) = self.socket_mut(socket) else { return Verdict::Drop(Reason::Closed) };
+        match source.admit(now, from, packet.payload()) {
+            Err(reason) => {
+                source.count_drop(reason);
+                Verdict::Drop(reason)
+            }
+            Ok((out, age)) => match self.send_by(out, age, packet.payload().len()) {
+                Some(to) => Verdict::Send { socket: out, to },
+                None => {
+                    if let Some(source) = self.socket_mut(socket) {
+                        source.count_drop(Reason::NoDestination);
+                    }
+                    Verdict::Drop(Reason::NoDestination)
+                }
+            },
+        }
+    }
+
+    /// Where the party that `out` faces is; counts the packet as sent.
+    #[inline]
+    fn send_by(&mut self, out: SocketId, age: u32, octets: usize) -> Option<SocketAddr> {
+        let out = self.socket_mut(out).filter(|out| out.age == age)?;
+        let to = out.remote()?;
+        out.sent.count(octets);
+        Some(to)
+    }
+}
+
+impl Socket {
+    /// The socket by which a packet goes on, and its age when it was named.
+    #[inline]
+    fn admit(&mut self, now: Instant, from: SocketAddr, payload: &[u8]) -> Result<(SocketId, u32), Reason> {
+        // What it is comes first: garbage teaches nobody's address.
+        let rtcp = match self.setup.kind {
+            Kind::Opaque => false,
+            kind => is_rtcp(payload, kind)?,
+        };
+        if !self.observe(from) {
+            return Err(Reason::Source);
+        }
+        self.received.count(payload.len());
+        self.last = Some(now);
+        if self.setup.blocked {
+            return Err(Reason::Blocked);
+        }
+        let [rtp_age, rtcp_age] = self.out_age;
+        let (out, age) = if rtcp { (self.setup.out_rtcp, rtcp_age) } else { (self.setup.out_rtp, rtp_age) };
+        Ok((out.ok_or(Reason::NoDestination)?, age))
+    }
+}
