@@ -11,6 +11,7 @@ mod lb;
 pub mod load;
 mod network;
 mod proxy;
+mod relay;
 #[cfg(all(test, feature = "daemon"))]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use endpoint::{Backend, Endpoint, Listener};
 pub use lb::{ForeignRoutes, Hash, Lb, Probe};
 
 pub use proxy::{Algorithm, Auth, Keepalive, KeepaliveMethod, Peer, Proxy, Registrar, Store, User};
+pub use relay::{Interface, Ports, Relay};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,8 @@ pub struct Config {
     pub lb: Lb,
     /// The proxy and registrar.
     pub proxy: Proxy,
+    /// The media relay.
+    pub relay: Relay,
 }
 
 /// `[admin]`: the operator's socket.
@@ -76,6 +80,8 @@ pub enum Role {
     Lb,
     /// `c4-proxy`.
     Proxy,
+    /// `c4-relay`.
+    Relay,
 }
 
 impl Config {
@@ -87,6 +93,7 @@ impl Config {
         let (table, listeners) = match role {
             Role::Lb => ("lb", [self.lb.listen.as_slice(), self.lb.internal.as_slice()].concat()),
             Role::Proxy => ("proxy", self.proxy.listen.clone()),
+            Role::Relay => return self.relay.check(),
         };
         if listeners.is_empty() {
             return Err(Invalid {
@@ -105,6 +112,7 @@ impl Config {
         match role {
             Role::Lb => Ok(self.lb.warnings()),
             Role::Proxy => self.proxy.check(),
+            Role::Relay => self.relay.check(),
         }
     }
 }

@@ -34,6 +34,9 @@ fn what_is_printed_can_be_read_back() {
             "lb.listen+={ bind = \"udp:127.0.0.1:5060\", advertise = \"sip.example.com\" }",
             "lb.backends+=tcp:127.0.0.1:5080",
             "proxy.trusted+=10.0.0.0/8",
+            "relay.interfaces+=127.0.0.1",
+            "relay.interfaces+={ name = \"public\", bind = \"192.0.2.1\", advertise = \"198.51.100.1\" }",
+            "relay.ports=10000-64000",
             "proxy.peer+={ name = \"carrier\", sources = [\"192.0.2.1\"], target = \"udp:192.0.2.1:5060\" }",
         ]),
     )
@@ -120,7 +123,7 @@ fn errors_name_file_line_key_and_accepted_values() {
         error("[lb]\nbackends = [\"proxy-1\"]\n"),
         "c4.toml:2: lb.backends: `proxy-1` is no backend; accepted: \"ADDR:PORT\" (UDP) or \"tcp:ADDR:PORT\""
     );
-    assert!(error("[relay]\nx = 1\n").starts_with("c4.toml:1: relay: unknown key `relay`; accepted: `admin`"));
+    assert!(error("[sbc]\nx = 1\n").starts_with("c4.toml:1: sbc: unknown key `sbc`; accepted: `admin`"));
     assert!(error("[lb\n").starts_with("c4.toml:1: "), "{}", error("[lb\n"));
 }
 
@@ -171,4 +174,23 @@ fn trunks_that_are_open_to_everybody_are_warned_of() {
     let open = format!("{text}target = \"udp:192.0.2.1:5060\"\n");
     assert!(warnings(&open).iter().any(|w| w.contains("proxy.auth.invite")), "{:?}", warnings(&open));
     assert!(warnings(text).is_empty(), "a peer without target is called by nobody: {:?}", warnings(text));
+}
+
+#[test]
+fn the_relay_says_what_it_cannot_start_with() {
+    let invalid = |list: &[&str], role| load("", "", &set(list)).unwrap().check(role).unwrap_err();
+    let local = "relay.interfaces+=127.0.0.1";
+    assert!(load("", "", &set(&[local])).unwrap().check(Role::Relay).unwrap().is_empty());
+    assert_eq!(invalid(&["relay.tos=0"], Role::Relay).key, "relay.interfaces");
+    assert_eq!(invalid(&["relay.interfaces+=0.0.0.0"], Role::Relay).key, "relay.interfaces");
+    assert_eq!(invalid(&[local, "relay.ng+=tls:127.0.0.1:2223"], Role::Relay).key, "relay.ng");
+    assert_eq!(invalid(&[local, "relay.ng+=udp:0.0.0.0:2223"], Role::Relay).key, "relay.allow");
+    assert_eq!(invalid(&[local, "relay.notify=tcp:127.0.0.1:9"], Role::Relay).key, "relay.notify");
+    let open = [local, "relay.ng+=udp:0.0.0.0:2223", "relay.allow+=192.0.2.0/24"];
+    assert!(load("", "", &set(&open)).unwrap().check(Role::Relay).is_ok());
+    for ports in ["9", "40000-30000", "30001-30002", "0-9", "1-65536"] {
+        let error = override_error(&format!("relay.ports={ports}"));
+        assert!(error.contains("FIRST-LAST") || error.contains("accepted"), "{error}");
+    }
+    assert!(error("[relay]\ninterfaces = [\"lan\"]\n").contains("relay.interfaces: `lan` is no interface"));
 }

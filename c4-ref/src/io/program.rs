@@ -178,6 +178,8 @@ fn options(role: Role, config: &Config, tls: &Tls, files: usize) -> Options {
     let (name, message_ms, idle_s) = match role {
         Role::Lb => ("c4-lb", config.lb.message_timeout_ms, config.lb.idle_timeout_s),
         Role::Proxy => ("c4-proxy", config.proxy.message_timeout_ms, config.proxy.idle_timeout_s),
+        // Its driver has no SIP streams.
+        Role::Relay => ("c4-relay", config.proxy.message_timeout_ms, config.proxy.idle_timeout_s),
     };
     Options {
         timeouts: Timeouts {
