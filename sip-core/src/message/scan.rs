@@ -87,18 +87,19 @@ pub(super) fn head(buf: &[u8], limits: &Limits) -> Result<Head, ParseError> {
     let mut line_feeds = 1;
     let max_line = limits.max_header.min(Limits::HEADER_CEILING);
     let mut at = start_end;
-    loop {
+    let whole = loop {
         let rest = buf.get(at..).unwrap_or_default();
         if let [b'\r', b'\n', ..] = rest {
             at += 2;
             line_feeds += 1;
-            break;
+            break at;
         }
+        let before = line_feeds;
         let Some(len) = folded_len(rest, &mut line_feeds)? else {
             // The lines that are whole suffice for an answer.
             flaw = flaw.or(Some(DefectKind::Truncated));
-            at = buf.len();
-            break;
+            line_feeds = before;
+            break std::mem::replace(&mut at, buf.len());
         };
         if len > max_line {
             return Err(ParseError::HeaderTooLong);
@@ -114,10 +115,9 @@ pub(super) fn head(buf: &[u8], limits: &Limits) -> Result<Head, ParseError> {
         }
         lines.push(line);
         at += len;
-    }
-    // Every LF came after a CR: if there are more CRs, one of them stands alone.
-    let whole = flaw != Some(DefectKind::Truncated);
-    if whole && memchr_iter(b'\r', buf.get(..at).unwrap_or_default()).count() != line_feeds {
+    };
+    // Every LF came after a CR: if there are more CRs, one of them stands alone. What is cut off is copied nowhere.
+    if memchr_iter(b'\r', buf.get(..whole).unwrap_or_default()).count() != line_feeds {
         return Err(ParseError::BareLineEnd);
     }
     let start_line = Span { start: 0, len: start_end as u32, own: false };
@@ -205,5 +205,20 @@ fn declare(before: Declared, value: &[u8]) -> Declared {
             None => Declared::Bad(DefectKind::ContentLength),
         },
         _ => Declared::Bad(DefectKind::ContentLengthConflict),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+
+    /// The answer to a head that is cut off copies its whole lines: they must be clean.
+    #[test]
+    fn a_bare_cr_in_a_head_that_is_cut_off_is_found() {
+        let parse = |text: &'static str| Message::parse(text.into(), &Limits::default()).map(|_| ());
+        assert_eq!(parse("OPTIONS sip:b SIP/2.0\r\nVia: x\r\r\nTo: cut"), Err(ParseError::BareLineEnd));
+        assert_eq!(parse("OPTIONS sip:b SIP/2.0\r\nVia: x\r\nTo: cut\r"), Ok(()), "the CR of a line that is cut off");
+        assert_eq!(parse("OPTIONS sip:b SIP/2.0\r\nVia: x\r\nTo: a\r\n cut"), Ok(()));
     }
 }

@@ -210,7 +210,9 @@ fn tel(rest: &str) -> Option<Uri<'_>> {
     let end = rest.find(';').unwrap_or(rest.len());
     let (number, params) = rest.split_at_checked(end)?;
     let dialable = |c: u8| c.is_ascii_hexdigit() || matches!(c, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#');
-    if number.is_empty() || !number.bytes().all(dialable) || !is_uri_text(params) {
+    // Visual separators alone are no number.
+    let digit = |c: u8| c.is_ascii_hexdigit() || matches!(c, b'*' | b'#');
+    if !number.bytes().any(digit) || !number.bytes().all(dialable) || !is_uri_text(params) {
         return None;
     }
     Some(opaque(Scheme::Tel, number, params))

@@ -122,6 +122,8 @@ fn bad_uris_are_refused() {
         "sip:[zz]",
         "tel:",
         "tel:x y",
+        "tel:-", // RFC 3966 §3: at least one digit
+        "tel:+",
         "1sip:a@b",
         ":a",
     ] {
