@@ -23,7 +23,8 @@ pub struct Lb {
     pub workers: usize,
     /// OPTIONS to the backends.
     pub probe: Probe,
-    /// How long a message on a stream may take from its first octet, milliseconds.
+    /// How long a message on a stream may take from its first octet, and the first one of an accepted connection from
+    /// when the connection stands, milliseconds. Keepalives are no messages.
     pub message_timeout_ms: u64,
     /// How long a stream may stay without a message, seconds.
     pub idle_timeout_s: u64,

@@ -37,7 +37,8 @@ pub struct Proxy {
     pub relay: Vec<Endpoint>,
     /// File with the keys of the nonces; made when it is missing.
     pub nonce_keys: String,
-    /// How long a message on a stream may take from its first octet, milliseconds.
+    /// How long a message on a stream may take from its first octet, and the first one of an accepted connection from
+    /// when the connection stands, milliseconds. Keepalives are no messages.
     pub message_timeout_ms: u64,
     /// How long a stream may stay without a message, seconds.
     pub idle_timeout_s: u64,

@@ -63,6 +63,8 @@ pub(super) struct Connection {
     pub(super) interest: Interest,
     /// Since when a connect, a handshake or a message is unfinished.
     pub(super) unfinished: Option<Instant>,
+    /// The peer opened it and has sent no whole message yet: till then its place is lent, not given.
+    awaits_first: bool,
     /// When the last message came or went.
     pub(super) active: Instant,
     pub(super) close_when_written: bool,
@@ -106,7 +108,8 @@ impl Connection {
             framer,
             out: BytesMut::new(),
             interest: if connecting { Interest::Write } else { Interest::Read },
-            unfinished: (state != State::Open).then_some(now),
+            unfinished: Some(now),
+            awaits_first: !connecting,
             active: now,
             close_when_written: false,
             dirty: false,
@@ -142,9 +145,14 @@ impl Connection {
             self.active = now;
         }
         if self.state == State::Open {
-            let whole = arrivals.len() > before;
-            match self.framer.partial().is_some() {
-                // The clock of a message starts with its first octet and does not start again with its later ones.
+            let came = arrivals.get(before..).unwrap_or_default();
+            self.awaits_first &= !came.iter().any(|arrival| matches!(arrival, Arrival::Message(_)));
+            // A ping is answered but is no message: RFC 5626 §4.4.1 has it keep a flow open that a REGISTER made
+            // (§4.2.1), and four octets now and then must not hold a place that nobody has asked for anything by.
+            let whole = !self.awaits_first && !came.is_empty();
+            match self.awaits_first || self.framer.partial().is_some() {
+                // The clock of a message starts with its first octet, that of the first one with the connection, and
+                // neither starts again with later octets.
                 true if whole || self.unfinished.is_none() => self.unfinished = Some(now),
                 true => {}
                 false => self.unfinished = None,

@@ -23,7 +23,8 @@ use crate::machine::{Machine, News};
 /// How long streams may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// A message from its first octet, a connect, a TLS handshake.
+    /// A message from its first octet, a connect, a TLS handshake; an accepted connection's first message from when it
+    /// stands.
     pub message: Duration,
     /// Without a message in either direction.
     pub idle: Duration,

@@ -60,11 +60,54 @@ fn slow_loris_connections_are_all_closed() {
 fn half_a_message_is_closed_and_a_quiet_connection_is_not() {
     let rig = Rig::start(&["tcp:127.0.0.1:0"], 1, quick);
     let mut quiet = rig.tcp();
-    let mut half = rig.tcp();
     let request = options("a", "half");
+    exchange(&mut quiet, &request);
+    let mut half = rig.tcp();
     half.write_all(&request.as_bytes()[..60]).unwrap();
     assert!(closes(&mut half));
     assert!(exchange(&mut quiet, &request).starts_with("SIP/2.0 200"));
+}
+
+#[test]
+fn a_connection_without_a_first_message_is_closed_by_the_message_timeout() {
+    let rig = Rig::start(&["tcp:127.0.0.1:0"], 1, quick);
+    let mut served = rig.tcp();
+    exchange(&mut served, &options("a", "served"));
+    let mut silent = rig.tcp();
+    assert!(closes(&mut silent));
+    assert_eq!((rig.stat("io_closed_slow"), rig.stat("connections")), (1, 1));
+    assert!(
+        exchange(&mut served, &options("a", "again")).starts_with("SIP/2.0 200"),
+        "once served, the idle time counts"
+    );
+}
+
+#[test]
+fn rfc5626_4_4_1_pings_before_the_first_message_buy_no_time() {
+    let rig = Rig::start(&["tcp:127.0.0.1:0"], 1, quick);
+    let mut stream = rig.tcp();
+    let mut pong = [0; 2];
+    let (mut pongs, end) = (0, Instant::now() + SOON);
+    // A pong for each ping, until the time for the first message is over.
+    while stream.write_all(b"\r\n\r\n").is_ok() && stream.read_exact(&mut pong).is_ok() && Instant::now() < end {
+        pongs += 1;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(pongs > 0, "pings are answered all the same");
+    assert!(Instant::now() < end);
+    assert_eq!(rig.stat("io_closed_slow"), 1);
+}
+
+#[test]
+fn a_connection_that_we_made_awaits_no_first_message() {
+    let rig = Rig::start(&["tcp:127.0.0.1:0"], 1, quick);
+    let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = peer.local_addr().unwrap().to_string();
+    let flow = rig.connect(json!({ "id": 1, "transport": "tcp", "remote": remote })).unwrap();
+    let (mut made, _) = peer.accept().unwrap();
+    assert!(closes(&mut rig.tcp()), "the time of one that a peer opened later is over");
+    rig.send(flow, &options("a", "outwards"), 1);
+    assert!(read_head(&mut made).contains("outwards"));
 }
 
 #[test]
