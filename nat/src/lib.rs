@@ -8,6 +8,7 @@ pub mod contact;
 pub mod detect;
 pub mod keepalive;
 pub mod keys;
+pub mod latch;
 pub mod path;
 pub mod reply;
 pub mod siphash;
