@@ -287,3 +287,15 @@ fn sighup_and_reload_read_the_users_again_and_a_broken_file_changes_nothing() {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+#[test]
+fn stats_tell_the_live_heap_and_what_else_the_process_uses() {
+    let house = House::new("process");
+    let _proxy = house.start_proxy();
+    let _lb = house.start_lb();
+    for ctl in ["proxy.ctl", "lb.ctl"] {
+        assert!(house.stat(ctl, "process.heap-bytes") > 10_000, "{ctl}");
+        assert!(house.stat(ctl, "process.rss-bytes") > house.stat(ctl, "process.heap-bytes"), "{ctl}");
+        assert!(house.stat(ctl, "process.threads") >= 2 && house.stat(ctl, "process.fds") >= 5, "{ctl}");
+    }
+}

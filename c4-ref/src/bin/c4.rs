@@ -5,9 +5,13 @@ use std::process::ExitCode;
 
 use c4_ref::config::cli::{self, Args};
 use c4_ref::demo;
+use c4_ref::io::heap::Counted;
 use c4_ref::io::program::{self, Failure};
 use c4_ref::io::{admin, roles};
 use clap::Parser;
+
+#[global_allocator]
+static HEAP: Counted = Counted::SYSTEM;
 
 /// Load balancer and proxy in one process, and questions to running ones
 #[derive(Parser)]

@@ -48,6 +48,8 @@ pub struct Service {
     pub servers: Vec<Handle>,
     /// Where orders go.
     pub orders: UnboundedSender<Order>,
+    /// What the program itself adds to `stats`.
+    pub readings: Box<dyn Fn() -> Value>,
 }
 
 impl AdminSocket {
@@ -129,6 +131,12 @@ async fn answer(request: Request, service: &Service) -> String {
     let known = admin::method(&method);
     let result = match (method.as_str(), known.map(|known| known.scope)) {
         (_, None) => None,
+        ("stats", _) => ask(Command { method: method.clone(), params }, service).await.map(|answer| {
+            answer.map(|mut stats| {
+                admin::merge(&mut stats, (service.readings)());
+                stats
+            })
+        }),
         (_, Some(Scope::All | Scope::One)) => ask(Command { method: method.clone(), params }, service).await,
         ("rpc.list", _) => Some(Ok(admin::list())),
         ("info", _) => Some(Ok(info(service))),

@@ -11,11 +11,12 @@ mod cdr;
 mod connection;
 mod connections;
 mod files;
+pub mod heap;
 pub mod logs;
 mod mailbox;
 pub mod phones;
 mod poller;
-
+mod process;
 pub mod program;
 pub mod roles;
 mod server;

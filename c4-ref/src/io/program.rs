@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::unbounded_channel;
@@ -13,7 +14,7 @@ use super::cdr::{CdrThread, CdrWriter};
 use super::server::{Handle, Options, Server, Timeouts};
 use super::store::StoreThread;
 use super::tls::Tls;
-use super::{files, logs};
+use super::{files, logs, process};
 use crate::config::cli::{self, Args, Cli};
 use crate::config::{Config, Role, load};
 use crate::machine::News;
@@ -233,7 +234,9 @@ async fn control(name: &'static str, config: &Config, tls: &Tls, running: &mut [
         None => None,
     };
     if let Some(socket) = socket {
-        let service = Rc::new(Service { name, servers, orders: orders.clone() });
+        let started = Instant::now();
+        let readings = Box::new(move || process::readings(started));
+        let service = Rc::new(Service { name, servers, orders: orders.clone(), readings });
         tokio::task::spawn_local(async move { socket.serve(service).await });
     }
     tracing::info!(name, pid = std::process::id(), "running");

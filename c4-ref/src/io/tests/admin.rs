@@ -14,7 +14,8 @@ fn with_socket(name: &str, client: impl FnOnce(PathBuf) + Send + 'static) -> Vec
     let rig = Rig::start(&["udp:127.0.0.1:0", "tcp:127.0.0.1:0"], 2, |_| {});
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (orders, mut ordered) = unbounded_channel();
-    let service = Rc::new(Service { name: "echo", servers: vec![rig.server().handle()], orders });
+    let readings = Box::new(|| json!({ "process": { "fds": 7 } }));
+    let service = Rc::new(Service { name: "echo", servers: vec![rig.server().handle()], orders, readings });
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let socket = AdminSocket::bind(&path).unwrap();
         let done = tokio::task::spawn_blocking({
@@ -44,6 +45,7 @@ fn the_methods_describe_themselves_and_answer() {
         assert_eq!(ask("sockets").unwrap().as_array().unwrap().len(), 2);
         assert_eq!(ask("conns").unwrap(), json!([]));
         assert_eq!(ask("stats").unwrap()["messages"], 0);
+        assert_eq!(ask("stats").unwrap()["process"]["fds"], 7, "once, not once a worker");
         assert!(ask("no.such").unwrap_err().contains("rpc.list"));
         assert_eq!(ask("stop").unwrap(), true);
     });
