@@ -20,6 +20,7 @@ use super::counters::Counters;
 use super::inbound::Admitted;
 use super::keepalive::{Probe, Sweep};
 use super::record_route::RecordRoute;
+use super::remote::Refresh;
 use super::settings::Settings;
 use super::shared::Shared;
 use crate::admin::{Answer, Command};
@@ -53,8 +54,12 @@ pub struct App {
     pub(super) called: HashMap<ContextId, Box<str>, BuildSipHasher>,
     /// Answers to messages too broken to be requests, and what the layer had to send before them.
     first: VecDeque<Transmit<Option<TransmitId>>>,
+    /// Requests under way that move a side of their dialog when they succeed.
+    pub(super) refreshes: HashMap<ContextId, Refresh, BuildSipHasher>,
+    /// What of a Route is ours, as the proxy core sees it.
+    pub(super) locals: Locals,
     pub(super) sweep: Sweep,
-    hasher: BuildSipHasher,
+    pub(super) hasher: BuildSipHasher,
     ids: u64,
     now: Instant,
 }
@@ -110,7 +115,8 @@ impl App {
             add_sent_by(&mut locals, &listener.sent_by);
         }
         // Shards stand in for each other: a loop may come back to another one.
-        let config = proxy::Config { seed: derive(&seed, b"proxy", 0), locals, ..proxy::Config::default() };
+        let config =
+            proxy::Config { seed: derive(&seed, b"proxy", 0), locals: locals.clone(), ..proxy::Config::default() };
         let hasher = BuildSipHasher::new(half(&own));
         Some(App {
             proxy: Proxy::new(config, now),
@@ -125,6 +131,8 @@ impl App {
             routing: None,
             called: HashMap::with_hasher(hasher.clone()),
             first: VecDeque::new(),
+            refreshes: HashMap::with_hasher(hasher.clone()),
+            locals,
             sweep: Sweep::new(now, shard),
             hasher,
             ids: 0,
@@ -353,6 +361,7 @@ impl Hash for App {
         self.proxy.hash(state);
         (self.ids, self.now, self.sweep.next, self.calls.len(), self.calls.dialogs()).hash(state);
         (self.calls.next_expiry(), self.probes.len(), self.called.len(), self.events.len()).hash(state);
+        self.refreshes.len().hash(state);
         self.shared.location.for_each(|binding| binding.hash(state));
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nat::siphash::BuildSipHasher;
 
+use super::remote::Hop;
 use crate::cdr::{Cause, Id, Packed, Record, ReleasedBy, Start, cause_of_status};
 
 /// The longest life of an answered call that nobody ends with a BYE.
@@ -99,6 +100,8 @@ struct Call {
     begin: Packed<9>,
     /// To tag, peer, target, number, Reason of the BYE.
     out: Packed<5>,
+    /// Where requests to the caller and to the called side go.
+    hops: [Hop; 2],
     pdd_ms: Option<u32>,
     phase: Phase,
     /// The next call with the same dialog hash; 0: none.
@@ -172,6 +175,7 @@ impl Calls {
             unix_ms: new.unix_ms,
             begin,
             out: Packed::new([""; 5]),
+            hops: [Hop::UNKNOWN; 2],
             pdd_ms: None,
             phase: Phase::Trying(Vec::new()),
             next: before,
@@ -234,6 +238,26 @@ impl Calls {
             place = call.next;
         }
         None
+    }
+
+    /// Requests to `side` go to `hop` from now on; one that a Record-Route fixed stays (RFC 3261 §12.2).
+    pub(super) fn set_hop(&mut self, call: CallId, side: ReleasedBy, hop: Hop) {
+        let hops = self.calls.get_mut(&call.0).map(|call| &mut call.hops);
+        let place = match (side, hops) {
+            (ReleasedBy::Caller, Some([caller, _])) => caller,
+            (ReleasedBy::Callee, Some([_, callee])) => callee,
+            _ => return,
+        };
+        if !place.is_routed() && hop != Hop::UNKNOWN {
+            *place = hop;
+        }
+    }
+
+    /// Where requests to `side` go, as far as it was said.
+    pub(super) fn hop(&self, call: CallId, side: ReleasedBy) -> Option<Hop> {
+        let [caller, callee] = self.calls.get(&call.0)?.hops;
+        let hop = if side == ReleasedBy::Caller { caller } else { callee };
+        (hop != Hop::UNKNOWN).then_some(hop)
     }
 
     /// A BYE with this Reason header (or nothing) goes through: the call's time ends now, its record when the BYE is

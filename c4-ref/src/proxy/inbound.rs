@@ -187,7 +187,15 @@ impl App {
         let opened = token.map(|token| self.record_route.open(unix, token, request.call_id(), from_tag, to_tag));
         match opened {
             Some(Ok((from_caller, sides))) => {
-                admitted.direct = if from_caller { sides.callee } else { sides.caller };
+                let other = if from_caller { sides.callee } else { sides.caller };
+                if !self.leads_to(request, &other) {
+                    self.counters.foreign_target += 1;
+                    return match request.method() {
+                        Method::Ack => Admission::Drop,
+                        _ => Admission::Answer(StatusCode::FORBIDDEN.into()),
+                    };
+                }
+                admitted.direct = other.direct.then_some(other.hop);
                 Admission::Pass(admitted)
             }
             _ if *request.method() == Method::Ack => {

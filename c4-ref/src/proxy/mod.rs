@@ -15,6 +15,7 @@ mod outbound;
 pub mod policy;
 pub mod record_route;
 mod register;
+mod remote;
 mod report;
 pub mod settings;
 mod shared;

@@ -13,8 +13,8 @@ use super::app::{App, Mark};
 use super::calls::{CallId, NewCall, Tried};
 use super::inbound::Admitted;
 use super::location::Found;
-use super::record_route::Sides;
-use crate::cdr;
+use super::record_route::{Side, Sides};
+use crate::cdr::{self, ReleasedBy};
 use crate::route::Hop;
 
 /// What is needed of a request to choose its targets.
@@ -25,8 +25,8 @@ struct Wanted {
     call: Option<CallId>,
     call_id: String,
     from_tag: String,
-    /// Where the caller is, if its Contact cannot be trusted to say it.
-    caller: Option<Target>,
+    /// Where the caller is.
+    caller: Side,
 }
 
 impl App {
@@ -44,6 +44,7 @@ impl App {
             (Method::Bye, true) => self.bye(now, &request),
             _ => Mark::None,
         };
+        let refresh = if in_dialog { self.refresh_of(&request) } else { None };
         let context = match self.proxy.request(now, &mut self.layer, id, request) {
             Ok(context) => context,
             Err(rejected) => {
@@ -52,6 +53,9 @@ impl App {
             }
         };
         self.proxy.set_user(context, mark.to_user());
+        if let Some(refresh) = refresh {
+            self.refreshes.insert(context, refresh);
+        }
         self.admitted = Some(admitted);
         self.routing = Some((mark, *flow));
         self.work(now);
@@ -75,6 +79,7 @@ impl App {
             peer_in: peer.map(|peer| peer.name.as_ref()).unwrap_or_default(),
         };
         let call = self.calls.begin(now, &new)?;
+        self.calls.set_hop(call, ReleasedBy::Caller, self.hop_to_sender(request));
         let line = new.start().to_line();
         self.counters.calls += 1;
         self.spool(cdr::spool::Entry::Start(id, line));
@@ -194,7 +199,7 @@ impl App {
             let uri = trunk_uri(&way.number, target);
             let called = if way.number == dialled { String::new() } else { way.number.clone() };
             let tried = Tried { peer: peer.name.to_string(), target: uri.clone(), called };
-            let mut branch = self.branch(now, wanted, uri, target.clone().into(), None, tried);
+            let mut branch = self.branch(now, wanted, uri, target.clone().into(), false, tried);
             branch.q = q;
             branch.hunt = Hunt::Unreachable;
             branches.push(branch);
@@ -208,9 +213,8 @@ impl App {
         let binding = &contact.binding;
         // A phone that is reached by the way it registered, without a load balancer before it, is found again so.
         let direct = matches!(first, Destination::Flow(_));
-        let callee = direct.then(|| Target::new(first.transport(), first.remote()));
         let tried = Tried { target: binding.contact().to_owned(), ..Tried::default() };
-        let mut branch = self.branch(now, wanted, binding.contact().to_owned(), first, callee, tried);
+        let mut branch = self.branch(now, wanted, binding.contact().to_owned(), first, direct, tried);
         branch.user |= self.shared.location.mark(binding) << 16;
         branch.routes = binding.path().map(str::to_owned).collect();
         branch.q = binding.q().unwrap_or(1000);
@@ -224,11 +228,11 @@ impl App {
         wanted: &Wanted,
         uri: String,
         to: Destination,
-        callee: Option<Target>,
+        direct: bool,
         tried: Tried,
     ) -> Branch {
         let to = self.with_our_socket(to);
-        let record_route = self.record_routes(now, wanted, &to, callee);
+        let record_route = self.record_routes(now, wanted, &to, direct);
         let number = wanted.call.map_or(0, |call| self.calls.tried(call, tried));
         let mut branch = Branch::along(to);
         branch.user = number & 0xffff;
@@ -251,13 +255,14 @@ impl App {
 
     /// Our Record-Route for a request that may form a dialog (RFC 3261 §16.6 step 4): one value, or two where the sides
     /// differ in transport or address family (RFC 5658), that of the called side on top.
-    fn record_routes(&self, now: Instant, wanted: &Wanted, to: &Destination, callee: Option<Target>) -> Vec<String> {
+    fn record_routes(&self, now: Instant, wanted: &Wanted, to: &Destination, direct: bool) -> Vec<String> {
         if !matches!(wanted.method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify) {
             return Vec::new();
         }
+        let callee = Side { hop: Target::new(to.transport(), to.remote()), direct };
         let sides = Sides { caller: wanted.caller.clone(), callee };
         let unix = self.unix(now).as_secs();
-        let token = self.record_route.seal(unix, &wanted.call_id, &wanted.from_tag, wanted.flow.remote, &sides);
+        let token = self.record_route.seal(unix, &wanted.call_id, &wanted.from_tag, &sides);
         let settings = &self.settings;
         let inside = settings.listener_at(wanted.flow.transport, wanted.flow.local);
         let outside = match to {
@@ -275,14 +280,12 @@ impl App {
         }
     }
 
-    /// Where requests to the caller go inside the dialog, if its Contact does not say it: it is behind a NAT or came over
-    /// a stream, and nobody before us records a route.
-    fn side_of_caller(&self, request: &Request, flow: &Flow, admitted: &Admitted) -> Option<Target> {
-        if admitted.through_balancer || request.header(Header::RecordRoute).is_some() {
-            return None;
-        }
-        let hidden = flow.transport.is_reliable() || super::nated::is_nated(request, &admitted.source, false);
-        hidden.then(|| Target::new(flow.transport, flow.remote))
+    /// Where the caller is. Requests inside the dialog go there if its Contact does not say it: it is behind a NAT or came
+    /// over a stream, and nobody before us records a route.
+    fn side_of_caller(&self, request: &Request, flow: &Flow, admitted: &Admitted) -> Side {
+        let routed = admitted.through_balancer || request.header(Header::RecordRoute).is_some();
+        let hidden = || flow.transport.is_reliable() || super::nated::is_nated(request, &admitted.source, false);
+        Side { hop: Target::new(flow.transport, flow.remote), direct: !routed && hidden() }
     }
 }
 

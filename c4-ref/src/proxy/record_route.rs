@@ -1,10 +1,9 @@
 //! Our Record-Route: signed, so that nobody is relayed who has not been in the call from its first request on.
 //!
-//! The value carries a [`FlowToken`] bound to the Call-ID and the caller's tag. It also says where the two sides are when
-//! their Contact cannot be reached as it stands (a phone behind a NAT, a stream that the phone opened), so that requests
-//! inside the dialog need neither rewritten Contacts nor a table that survives a restart.
-
-use std::net::SocketAddr;
+//! The value carries a [`FlowToken`] bound to the Call-ID and the caller's tag. It also says where the two sides were when
+//! the dialog began, and whether requests go there instead of where the Contact points (a phone behind a NAT, a stream
+//! that the phone opened), so that requests inside the dialog need neither rewritten Contacts nor a table that survives a
+//! restart.
 
 use nat::keys::KeyRing;
 use nat::path::{FlowToken, NextHop, Role, TokenError};
@@ -17,6 +16,7 @@ pub const LIFETIME: u64 = 172_800;
 
 /// The flags of the token, in the field that names a listener elsewhere.
 const CALLER_DIRECT: u8 = 0b100_0000;
+const CALLEE_DIRECT: u8 = 0b010_0000;
 const TRANSPORT_MASK: u8 = 0b11;
 const CALLER_SHIFT: u8 = 2;
 
@@ -26,13 +26,22 @@ pub struct RecordRoute {
     ring: KeyRing,
 }
 
+/// What a token says about one side of its dialog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side {
+    /// The next hop towards it when the dialog began.
+    pub hop: Target,
+    /// Whether requests without a further Route go there, instead of where its Contact points.
+    pub direct: bool,
+}
+
 /// What a token says about the two sides of its dialog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sides {
-    /// Where requests to the caller go, instead of where its Contact points.
-    pub caller: Option<Target>,
-    /// The same for the called side.
-    pub callee: Option<Target>,
+    /// Who sent the request that the dialog began with.
+    pub caller: Side,
+    /// Who got it.
+    pub callee: Side,
 }
 
 impl RecordRoute {
@@ -51,15 +60,18 @@ impl RecordRoute {
     }
 
     /// The token for a call, as the user part of a URI.
-    pub fn seal(&self, unix: u64, call_id: &str, caller_tag: &str, caller: SocketAddr, sides: &Sides) -> String {
-        let caller_bits = sides.caller.as_ref().map_or(0, |t| CALLER_DIRECT | code(t.transport) << CALLER_SHIFT);
-        let callee_bits = sides.callee.as_ref().map_or(0, |t| code(t.transport));
+    pub fn seal(&self, unix: u64, call_id: &str, caller_tag: &str, sides: &Sides) -> String {
+        let Sides { caller, callee } = sides;
+        let flag = |side: &Side, flag: u8| if side.direct { flag } else { 0 };
         let token = FlowToken {
             role: Role::RecordRoute,
-            listener: caller_bits | callee_bits,
-            peer: sides.caller.as_ref().map_or(caller, |t| t.remote),
+            listener: flag(caller, CALLER_DIRECT)
+                | flag(callee, CALLEE_DIRECT)
+                | code(caller.hop.transport) << CALLER_SHIFT
+                | code(callee.hop.transport),
+            peer: caller.hop.remote,
             connection: None,
-            next_hop: sides.callee.as_ref().map(|t| NextHop { address: t.remote, stream: t.transport.is_reliable() }),
+            next_hop: Some(NextHop { address: callee.hop.remote, stream: callee.hop.transport.is_reliable() }),
             double: false,
         };
         let mut out = Vec::with_capacity(64);
@@ -82,12 +94,15 @@ impl RecordRoute {
             Err(TokenError::Forged) => (false, open(to_tag)?),
             token => (true, token?),
         };
-        if token.role != Role::RecordRoute {
+        let (Role::RecordRoute, Some(next_hop)) = (token.role, token.next_hop) else {
             return Err(TokenError::Forged);
-        }
-        let caller = (token.listener & CALLER_DIRECT != 0)
-            .then(|| Target::new(transport(token.listener >> CALLER_SHIFT), token.peer));
-        let callee = token.next_hop.map(|hop| Target::new(transport(token.listener), hop.address));
+        };
+        let side = |code, address, flag| Side {
+            hop: Target::new(transport(code), address),
+            direct: token.listener & flag != 0,
+        };
+        let caller = side(token.listener >> CALLER_SHIFT, token.peer, CALLER_DIRECT);
+        let callee = side(token.listener, next_hop.address, CALLEE_DIRECT);
         Ok((from_caller, Sides { caller, callee }))
     }
 }
@@ -114,6 +129,8 @@ fn transport(code: u8) -> Transport {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     const NOW: u64 = 1_800_000_000;
@@ -127,17 +144,20 @@ mod tests {
     }
 
     fn sides() -> Sides {
+        let side = |transport, at: &str, direct| Side { hop: Target::new(transport, address(at)), direct };
         Sides {
-            caller: Some(Target::new(Transport::Tls, address("192.0.2.1:40000"))),
-            callee: Some(Target::new(Transport::Udp, address("[2001:db8::7]:5060"))),
+            caller: side(Transport::Tls, "192.0.2.1:40000", true),
+            callee: side(Transport::Udp, "[2001:db8::7]:5060", true),
         }
     }
 
     #[test]
     fn a_token_comes_back_from_both_sides() {
         let signer = signer(1);
-        for sides in [sides(), Sides { caller: None, callee: None }, Sides { caller: None, ..sides() }] {
-            let token = signer.seal(NOW, "c", "a", address("192.0.2.1:5060"), &sides);
+        for (caller, callee) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut sides = sides();
+            (sides.caller.direct, sides.callee.direct) = (caller, callee);
+            let token = signer.seal(NOW, "c", "a", &sides);
             assert_eq!(signer.open(NOW, &token, "c", "a", "b"), Ok((true, sides.clone())));
             assert_eq!(signer.open(NOW, &token, "c", "b", "a"), Ok((false, sides)));
         }
@@ -146,7 +166,7 @@ mod tests {
     #[test]
     fn lesson_14_a_token_serves_its_own_dialog_only() {
         let signer = signer(1);
-        let token = signer.seal(NOW, "c", "a", address("192.0.2.1:5060"), &sides());
+        let token = signer.seal(NOW, "c", "a", &sides());
         assert_eq!(signer.open(NOW, &token, "other", "a", "b"), Err(TokenError::Forged));
         assert_eq!(signer.open(NOW, &token, "c", "x", "b"), Err(TokenError::Forged));
         assert!(signer.open(NOW + LIFETIME + 1, &token, "c", "a", "b").is_err());
@@ -158,7 +178,7 @@ mod tests {
     #[test]
     fn rotation_of_the_keys_leaves_calls_alone() {
         let mut ring = auth::KeyRing::single([1; 32]);
-        let token = signer(1).seal(NOW, "c", "a", address("192.0.2.1:5060"), &sides());
+        let token = signer(1).seal(NOW, "c", "a", &sides());
         ring.rotate(NOW + 10, [2; 32], LIFETIME);
         let later = RecordRoute::new(&ring).unwrap();
         assert!(later.open(NOW + 1000, &token, "c", "a", "b").is_ok());

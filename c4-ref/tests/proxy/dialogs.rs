@@ -55,7 +55,7 @@ fn nobody_relays_through_us_with_a_forged_or_borrowed_route() {
         .call("c", 3)
         .header("Route", &elsewhere);
     rig.udp(ALICE, &elsewhere.text());
-    assert_eq!(rig.look(), ["404 192.0.2.1:5060"], "our token, another's address");
+    assert_eq!(rig.look(), ["403 192.0.2.1:5060"], "our token, another's address");
 }
 
 #[test]
@@ -115,8 +115,8 @@ fn a_bye_that_never_reaches_the_other_side_ends_no_call() {
         .call("c", 3);
     nowhere = nowhere.header("Route", &call.caller_routes[0]);
     rig.udp(ALICE, &nowhere.text());
-    assert_eq!(rig.look(), ["503 192.0.2.1:5060"]);
-    assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&1.into(), 0), "a name that nobody resolves");
+    assert_eq!(rig.look(), ["403 192.0.2.1:5060"]);
+    assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&1.into(), 0), "a name that bob never gave");
     rig.udp(ALICE, &call.of_caller("BYE", 4).text());
     let sent = rig.find("BYE", BOB);
     rig.udp(BOB, &reply(&sent, "483 Too Many Hops", "", ""));

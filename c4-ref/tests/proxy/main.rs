@@ -15,5 +15,6 @@ mod dialogs;
 mod harness;
 mod limits;
 mod registrations;
+mod remote;
 mod shards;
 mod trunks;
