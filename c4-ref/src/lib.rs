@@ -13,6 +13,7 @@ pub mod ladder;
 pub mod lb;
 pub mod machine;
 pub mod net;
+pub mod ng;
 pub mod phone;
 pub mod proxy;
 pub mod relay;
