@@ -26,6 +26,8 @@ pub struct Spool {
     started: BTreeMap<Id, (String, Option<u64>)>,
     answered: BTreeMap<Id, u64>,
     ended: Vec<Id>,
+    /// Octets of JSON in `started`.
+    json: usize,
     /// Calls that stand open in the file.
     open: usize,
     /// Octets in the file.
@@ -40,6 +42,7 @@ impl Spool {
     pub fn push(&mut self, entry: Entry) {
         match entry {
             Entry::Start(id, json) => {
+                self.json += json.len();
                 self.started.insert(id, (json, None));
             }
             Entry::Answer(id, at) => match self.started.get_mut(&id) {
@@ -49,7 +52,9 @@ impl Spool {
                 }
             },
             Entry::End(id) => {
-                if self.started.remove(&id).is_none() {
+                if let Some((json, _)) = self.started.remove(&id) {
+                    self.json = self.json.saturating_sub(json.len());
+                } else {
                     self.answered.remove(&id);
                     self.ended.push(id);
                 }
@@ -62,9 +67,15 @@ impl Spool {
         self.started.is_empty() && self.answered.is_empty() && self.ended.is_empty()
     }
 
+    /// Octets in memory, about: the JSON of the calls, and 64 for each call that began, was answered or ended.
+    pub fn octets(&self) -> usize {
+        self.json + 64 * (self.started.len() + self.answered.len() + self.ended.len())
+    }
+
     /// What to append to the file now.
     pub fn take(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
+        self.json = 0;
         self.open += self.started.len();
         for (id, (json, answer)) in std::mem::take(&mut self.started) {
             start_line(&mut out, id, json.as_bytes());

@@ -2,19 +2,18 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::backlog::{BACKLOG, Receiver, Sender, Sink, Waiting, backlog};
 use crate::cdr::spool::{self, Spool};
 
-/// Records that wait for the writer; when it falls behind, workers wait for it: no record is lost.
-const QUEUE: usize = 64 * 1024;
 /// How long a record may wait for others to be written with it.
 const FLUSH: Duration = Duration::from_millis(50);
 
-enum Item {
+pub(super) enum Item {
     Record(String),
     Spool(spool::Entry),
     Reopen,
@@ -27,8 +26,12 @@ pub struct CdrFile {
     file: File,
     spool_file: File,
     spool: Spool,
+    /// Records that are not written yet.
+    records: Lines,
     /// Lines of the spool that are not written yet.
-    spool_lines: Vec<u8>,
+    spool_lines: Lines,
+    /// The record file is to be opened by its name again.
+    reopen: bool,
 }
 
 impl CdrFile {
@@ -54,7 +57,9 @@ impl CdrFile {
             file,
             spool_file,
             spool: Spool::default(),
-            spool_lines: Vec::new(),
+            records: Lines::default(),
+            spool_lines: Lines::default(),
+            reopen: false,
         })
     }
 
@@ -63,52 +68,34 @@ impl CdrFile {
     /// # Errors
     /// When the system has no thread for us.
     pub fn into_writer(self) -> io::Result<(CdrWriter, CdrThread)> {
-        let (items, queue) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("cdr".into()).spawn(move || self.run(&queue))?;
+        self.into_bounded_writer(BACKLOG)
+    }
+
+    fn into_bounded_writer(self, most: usize) -> io::Result<(CdrWriter, CdrThread)> {
+        let (items, queue): (_, Receiver<Item>) = backlog("call detail records", most);
+        let thread = std::thread::Builder::new().name("cdr".into()).spawn(move || queue.run(FLUSH, self))?;
         Ok((CdrWriter { items }, CdrThread { thread }))
     }
 
-    fn run(mut self, queue: &Receiver<Item>) {
-        let mut lines = Vec::new();
-        while let Ok(first) = queue.recv() {
-            let mut reopen = self.take(first, &mut lines);
-            let mut taken = 1;
-            // Asleep, not waiting at the queue: else every record would wake this thread.
-            std::thread::sleep(FLUSH);
-            while taken < QUEUE
-                && let Ok(item) = queue.try_recv()
-            {
-                reopen |= self.take(item, &mut lines);
-                taken += 1;
-            }
-            if let Err(error) = self.flush(&mut lines) {
-                tracing::error!(%error, "call detail records were not written");
-            }
-            if reopen {
-                match append(&self.path) {
-                    Ok(file) => self.file = file,
-                    Err(error) => tracing::error!(%error, "the record file was not opened again"),
-                }
-            }
+    /// Opens the record file by its name again.
+    fn open_again(&mut self) -> io::Result<()> {
+        let (old, new) = (self.file.metadata()?, append(&self.path)?);
+        let meta = new.metadata()?;
+        if (old.dev(), old.ino()) != (meta.dev(), meta.ino()) {
+            self.records.start_over();
         }
-    }
-
-    fn take(&mut self, item: Item, lines: &mut Vec<u8>) -> bool {
-        match item {
-            Item::Record(line) => lines.extend_from_slice(line.as_bytes()),
-            Item::Spool(entry) => self.spool.push(entry),
-            Item::Reopen => return true,
-        }
-        false
+        self.file = new;
+        Ok(())
     }
 
     /// Records first, then the spool: a crash in between gives a record twice, never none.
-    fn flush(&mut self, lines: &mut Vec<u8>) -> io::Result<()> {
-        write_out(&mut self.file, lines)?;
-        if !self.spool.is_empty() {
-            self.spool_lines.append(&mut self.spool.take());
+    fn flush(&mut self) -> io::Result<()> {
+        self.records.write_to(&mut self.file)?;
+        // What the spool keeps of a call that has ended meanwhile is nothing; lines stay.
+        if self.spool_lines.len() == 0 && !self.spool.is_empty() {
+            self.spool_lines.octets = self.spool.take();
         }
-        write_out(&mut self.spool_file, &mut self.spool_lines)?;
+        self.spool_lines.write_to(&mut self.spool_file)?;
         if self.spool.wants_compaction() {
             let compact = spool::compact(&fs::read(&self.spool_path)?);
             let aside = self.spool_path.with_extension("new");
@@ -121,20 +108,79 @@ impl CdrFile {
     }
 }
 
-/// Writes `octets` and takes off what was written: what a full disk did not take goes on there when it has room again.
-fn write_out(file: &mut impl Write, octets: &mut Vec<u8>) -> io::Result<()> {
-    let mut written = 0;
-    let result = loop {
-        let Some(rest) = octets.get(written..).filter(|rest| !rest.is_empty()) else { break Ok(()) };
-        match file.write(rest) {
-            Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
-            Ok(more) => written += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => break Err(error),
+impl Sink for CdrFile {
+    type Item = Item;
+
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Record(line) => self.records.octets.extend_from_slice(line.as_bytes()),
+            Item::Spool(entry) => self.spool.push(entry),
+            Item::Reopen => self.reopen = true,
         }
-    };
-    octets.drain(..written.min(octets.len()));
-    result
+    }
+
+    fn write(&mut self) -> Result<(), impl std::fmt::Display> {
+        let written = self.flush();
+        if !std::mem::take(&mut self.reopen) {
+            return written;
+        }
+        if let Err(error) = self.open_again() {
+            tracing::error!(%error, "the record file was not opened again");
+        }
+        // The new one may have room where the old one had none.
+        written.or_else(|_| self.flush())
+    }
+
+    fn held(&self) -> usize {
+        self.records.len() + self.spool_lines.len() + self.spool.octets()
+    }
+}
+
+/// Whole lines that wait to be written.
+#[derive(Debug, Default)]
+struct Lines {
+    octets: Vec<u8>,
+    /// Octets of the first line that a full disk took before it was full.
+    torn: usize,
+}
+
+impl Lines {
+    fn len(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// Writes all and takes off the lines that were written: what a full disk did not take goes on there when it has
+    /// room again.
+    fn write_to(&mut self, file: &mut impl Write) -> io::Result<()> {
+        let mut written = self.torn;
+        let result = loop {
+            let Some(rest) = self.octets.get(written..).filter(|rest| !rest.is_empty()) else { break Ok(()) };
+            match file.write(rest) {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(more) => written += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        let whole = match &result {
+            Ok(()) => self.octets.len(),
+            Err(_) => {
+                let done = self.octets.get(..written).unwrap_or_default();
+                done.iter().rposition(|&octet| octet == b'\n').map_or(0, |end| end + 1)
+            }
+        };
+        self.torn = written.saturating_sub(whole);
+        self.octets.drain(..whole.min(self.octets.len()));
+        if self.octets.is_empty() && self.octets.capacity() > 1 << 20 {
+            self.octets = Vec::new();
+        }
+        result
+    }
+
+    /// The next file gets the whole of a line that the last one has the beginning of.
+    fn start_over(&mut self) {
+        self.torn = 0;
+    }
 }
 
 fn append(path: &Path) -> io::Result<File> {
@@ -144,24 +190,29 @@ fn append(path: &Path) -> io::Result<File> {
 /// Hands records to the writer. The last one dropped lets it flush and end.
 #[derive(Clone)]
 pub struct CdrWriter {
-    items: SyncSender<Item>,
+    items: Sender<Item>,
 }
 
 impl CdrWriter {
-    /// Appends a line, given with its line feed.
+    /// Appends a line, given with its line feed. While the disk fails, lines beyond the bound are dropped and counted.
     pub fn record(&self, line: String) {
-        // Fails only when the writer has panicked, which its thread reports.
-        let _ = self.items.send(Item::Record(line));
+        let octets = line.len();
+        self.items.offer(Item::Record(line), octets);
     }
 
     /// Notes the beginning, answer or end of a call.
     pub fn spool(&self, entry: spool::Entry) {
-        let _ = self.items.send(Item::Spool(entry));
+        let octets = if let spool::Entry::Start(_, json) = &entry { json.len() } else { 0 };
+        self.items.offer(Item::Spool(entry), octets);
     }
 
     /// Opens the record file by its name again, for a log rotation that moved it away.
     pub fn reopen(&self) {
-        let _ = self.items.send(Item::Reopen);
+        self.items.urge(Item::Reopen);
+    }
+
+    pub(super) fn waiting(&self) -> Waiting {
+        self.items.waiting()
     }
 }
 
@@ -226,12 +277,57 @@ mod tests {
     #[test]
     fn a_full_disk_tears_and_doubles_no_record() {
         let mut disk = Disk(Vec::new(), 5);
-        let mut lines = b"one\ntwo\n".to_vec();
-        assert!(write_out(&mut disk, &mut lines).is_err());
-        lines.extend_from_slice(b"three\n");
+        let mut lines = Lines { octets: b"one\ntwo\n".to_vec(), torn: 0 };
+        assert!(lines.write_to(&mut disk).is_err());
+        lines.octets.extend_from_slice(b"three\n");
+        assert!(lines.write_to(&mut disk).is_err());
         disk.1 = 100;
-        write_out(&mut disk, &mut lines).unwrap();
-        assert_eq!((disk.0, lines), (b"one\ntwo\nthree\n".to_vec(), Vec::new()));
+        lines.write_to(&mut disk).unwrap();
+        assert_eq!((disk.0, lines.octets), (b"one\ntwo\nthree\n".to_vec(), Vec::new()));
+    }
+
+    #[test]
+    fn a_new_file_begins_with_a_whole_line() {
+        let mut disk = Disk(Vec::new(), 5);
+        let mut lines = Lines { octets: b"one\ntwo\n".to_vec(), torn: 0 };
+        assert!(lines.write_to(&mut disk).is_err());
+        lines.start_over();
+        let mut other = Disk(Vec::new(), 100);
+        lines.write_to(&mut other).unwrap();
+        assert_eq!((disk.0, other.0), (b"one\nt".to_vec(), b"two\n".to_vec()));
+    }
+
+    #[test]
+    fn a_full_disk_costs_no_more_memory_than_the_bound_and_the_newest_records_only() {
+        const MOST: usize = 10_000;
+        let dir = super::super::tests::scratch("cdr-full");
+        let path = dir.join("cdr.jsonl");
+        // Every write to it fails: no space is left.
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        let (writer, thread) = CdrFile::open(&path).unwrap().into_bounded_writer(MOST).unwrap();
+        let line = |n: usize| format!("{n:099}\n");
+        writer.record(line(0));
+        // From the first failed attempt on nobody waits.
+        assert!(super::super::tests::eventually(|| writer.items.is_failing()));
+        for n in 1..1000 {
+            writer.record(line(n));
+            writer.spool(spool::Entry::Start(Id(n as u64), line(n)));
+            assert!(writer.waiting().octets <= MOST);
+        }
+        let dropped = writer.waiting().dropped;
+        assert!(dropped > 1800, "{dropped}");
+        // The disk has room again.
+        fs::remove_file(&path).unwrap();
+        writer.reopen();
+        assert!(super::super::tests::eventually(|| writer.waiting().octets == 0));
+        writer.record("last\n".into());
+        assert_eq!(writer.waiting().dropped, dropped, "it recovers");
+        drop(writer);
+        thread.join();
+        let content = fs::read_to_string(&path).unwrap();
+        let kept = content.lines().count() - 1;
+        assert!(kept >= 20, "{kept}");
+        assert_eq!(content, (0..kept).map(line).collect::<String>() + "last\n", "the oldest, whole and in order");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! on the main thread; stores and record files have a writer thread each.
 
 pub mod admin;
+mod backlog;
 mod capture;
 mod cdr;
 mod connection;

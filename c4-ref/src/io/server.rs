@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use sip_core::flow::Flow;
 use sip_core::limits::Limits;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::backlog::Waiting;
 use super::cdr::CdrWriter;
 use super::mailbox::Mailbox;
 use super::sockets::Sockets;
@@ -76,6 +78,18 @@ pub struct Outputs {
     pub store: Option<StoreWriter>,
     /// The call detail records.
     pub cdr: Option<CdrWriter>,
+}
+
+impl Outputs {
+    /// What waits for the disk and what was dropped, as part of the answer to `stats`.
+    pub(super) fn to_value(&self) -> Value {
+        let store = self.store.as_ref().map(|store| ("store", store.waiting()));
+        let cdr = self.cdr.as_ref().map(|cdr| ("cdr", cdr.waiting()));
+        let line = |(name, waiting): (&str, Waiting)| {
+            (name.to_owned(), json!({ "waiting-bytes": waiting.octets, "dropped": waiting.dropped }))
+        };
+        store.into_iter().chain(cdr).map(line).collect()
+    }
 }
 
 /// An answer of one worker; `None`: it does not know the method.

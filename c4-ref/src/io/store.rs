@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use redb::{Database, ReadableTable, TableDefinition, TableError};
+use redb::{Builder, Database, ReadableTable, TableDefinition, TableError};
 
-/// Changes that wait for the writer; when it falls behind, workers wait for it: nothing is lost.
-const QUEUE: usize = 64 * 1024;
+use super::backlog::{BACKLOG, OVERHEAD, Sender, Sink, Waiting, backlog};
+
 /// Pages the database keeps in memory; reads happen at the start only.
 const CACHE: usize = 8 << 20;
 
@@ -21,10 +20,14 @@ pub struct StoreError {
     source: Box<redb::Error>,
 }
 
+/// Opens the database once more.
+type Open = Box<dyn Fn(&Builder) -> Result<Database, redb::DatabaseError> + Send>;
+
 /// An open store, before its writer runs.
 pub struct Store {
     path: String,
     database: Database,
+    open: Open,
 }
 
 /// A change: a value to put, or `None` to delete.
@@ -36,10 +39,14 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
-        let name = path.display().to_string();
-        match Database::builder().set_cache_size(CACHE).create(path) {
-            Ok(database) => Ok(Store { path: name, database }),
-            Err(error) => Err(StoreError { path: name, source: Box::new(error.into()) }),
+        let file = path.to_owned();
+        Store::open_with(path.display().to_string(), Box::new(move |builder| builder.create(&file)))
+    }
+
+    fn open_with(path: String, open: Open) -> Result<Store, StoreError> {
+        match open(&builder()) {
+            Ok(database) => Ok(Store { path, database, open }),
+            Err(error) => Err(StoreError { path, source: Box::new(error.into()) }),
         }
     }
 
@@ -66,71 +73,105 @@ impl Store {
     /// # Errors
     /// When the system has no thread for us.
     pub fn into_writer(self, flush: Duration) -> std::io::Result<(StoreWriter, StoreThread)> {
-        let (changes, queue) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("store".into()).spawn(move || self.run(flush, &queue))?;
+        let (changes, queue) = backlog("store", BACKLOG);
+        let batch = Batch { database: Some(self.database), open: self.open, changes: BTreeMap::new(), octets: 0 };
+        let thread = std::thread::Builder::new().name("store".into()).spawn(move || queue.run(flush, batch))?;
         Ok((StoreWriter { changes }, StoreThread { thread }))
     }
+}
 
-    fn run(self, flush: Duration, queue: &Receiver<Change>) {
-        let mut batch: BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>> = BTreeMap::new();
-        // The loop ends when the last writer is dropped and the queue is empty.
-        while let Ok((table, key, value)) = queue.recv() {
-            batch.insert((table, key), value);
-            // Asleep, not waiting at the queue: else every change of the batch would wake this thread.
-            std::thread::sleep(flush);
-            while batch.len() < QUEUE
-                && let Ok((table, key, value)) = queue.try_recv()
-            {
-                batch.insert((table, key), value);
-            }
-            match self.commit(&batch) {
-                Ok(()) => batch.clear(),
-                // Kept for the next batch; the calls go on from memory.
-                Err(error) => tracing::error!(store = self.path, %error, "a batch was not written"),
-            }
-            while batch.len() >= QUEUE {
-                batch.pop_first();
-            }
-        }
-        if !batch.is_empty()
-            && let Err(error) = self.commit(&batch)
-        {
-            tracing::error!(store = self.path, %error, records = batch.len(), "the last batch was not written");
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE);
+    builder
+}
+
+/// By table and key.
+type Changes = BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>>;
+
+/// What the next commit writes; of a record the last change only.
+struct Batch {
+    /// `None`: it failed, and is to be opened again.
+    database: Option<Database>,
+    open: Open,
+    changes: Changes,
+    octets: usize,
+}
+
+fn octets(key: usize, value: Option<&Vec<u8>>) -> usize {
+    key + value.map_or(0, Vec::len)
+}
+
+impl Sink for Batch {
+    type Item = Change;
+
+    fn take(&mut self, (table, key, value): Change) {
+        let length = key.len();
+        self.octets += octets(length, value.as_ref());
+        // A record is in memory once, however often it changed.
+        if let Some(old) = self.changes.insert((table, key), value) {
+            self.octets = self.octets.saturating_sub(octets(length, old.as_ref()));
         }
     }
 
-    fn commit(&self, batch: &BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>>) -> Result<(), redb::Error> {
-        let writing = self.database.begin_write()?;
-        let mut records = batch.iter().peekable();
-        while let Some(&(&(name, _), _)) = records.peek() {
-            let mut table = writing.open_table(TableDefinition::<&[u8], &[u8]>::new(name))?;
-            while let Some(((_, key), value)) = records.next_if(|((table, _), _)| *table == name) {
-                match value {
-                    Some(value) => table.insert(key.as_slice(), value.as_slice())?,
-                    None => table.remove(key.as_slice())?,
-                };
-            }
-        }
-        Ok(writing.commit()?)
+    fn write(&mut self) -> Result<(), impl std::fmt::Display> {
+        let result = match self.database.take() {
+            Some(database) => Ok(database),
+            None => (self.open)(&builder()).map_err(redb::Error::from),
+        };
+        // A database that has seen an error of the disk answers nothing else any more: it is opened anew.
+        let database = result.and_then(|database| commit(&database, &self.changes).map(|()| database))?;
+        self.database = Some(database);
+        self.changes.clear();
+        self.octets = 0;
+        Ok::<(), redb::Error>(())
     }
+
+    fn held(&self) -> usize {
+        self.octets + OVERHEAD * self.changes.len()
+    }
+}
+
+fn commit(database: &Database, batch: &Changes) -> Result<(), redb::Error> {
+    let writing = database.begin_write()?;
+    let mut records = batch.iter().peekable();
+    while let Some(&(&(name, _), _)) = records.peek() {
+        let mut table = writing.open_table(TableDefinition::<&[u8], &[u8]>::new(name))?;
+        while let Some(((_, key), value)) = records.next_if(|((table, _), _)| *table == name) {
+            match value {
+                Some(value) => table.insert(key.as_slice(), value.as_slice())?,
+                None => table.remove(key.as_slice())?,
+            };
+        }
+    }
+    Ok(writing.commit()?)
 }
 
 /// Hands changes to the writer. The last one dropped lets it flush and end.
 #[derive(Clone)]
 pub struct StoreWriter {
-    changes: SyncSender<Change>,
+    changes: Sender<Change>,
 }
 
 impl StoreWriter {
-    /// Puts a record, from now on in the memory of the writer and `flush` later on disk.
+    /// Puts a record, from now on in the memory of the writer and `flush` later on disk. While the disk fails, changes
+    /// beyond the bound are dropped and counted.
     pub fn put(&self, table: &'static str, key: Vec<u8>, value: Vec<u8>) {
-        // Fails only when the writer has panicked; the calls go on from memory.
-        let _ = self.changes.send((table, key, Some(value)));
+        self.change((table, key, Some(value)));
     }
 
     /// Deletes a record.
     pub fn delete(&self, table: &'static str, key: Vec<u8>) {
-        let _ = self.changes.send((table, key, None));
+        self.change((table, key, None));
+    }
+
+    fn change(&self, change: Change) {
+        let octets = octets(change.1.len(), change.2.as_ref());
+        self.changes.offer(change, octets);
+    }
+
+    pub(super) fn waiting(&self) -> Waiting {
+        self.changes.waiting()
     }
 }
 
@@ -151,6 +192,9 @@ impl StoreThread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
 
     fn records(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut all = Vec::new();
@@ -191,6 +235,76 @@ mod tests {
         assert!(seen);
         drop(writer);
         thread.join();
+    }
+
+    /// A database in memory that the test can make a full disk of; what is written stays when it is closed.
+    #[derive(Debug, Clone, Default)]
+    struct Disk(Arc<(Mutex<Vec<u8>>, AtomicBool)>);
+
+    impl Disk {
+        fn fill(&self, full: bool) {
+            self.0.1.store(full, Ordering::SeqCst);
+        }
+
+        fn check(&self) -> io::Result<()> {
+            if self.0.1.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        fn store(&self) -> Store {
+            let disk = self.clone();
+            let open: Open = Box::new(move |builder| builder.create_with_backend(disk.clone()));
+            Store::open_with("memory".into(), open).unwrap()
+        }
+    }
+
+    impl redb::StorageBackend for Disk {
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.0.0.lock().unwrap().len() as u64)
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            let start = offset as usize;
+            out.copy_from_slice(&self.0.0.lock().unwrap()[start..start + out.len()]);
+            Ok(())
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.check()?;
+            self.0.0.lock().unwrap().resize(len as usize, 0);
+            Ok(())
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.check()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.check()?;
+            let start = offset as usize;
+            self.0.0.lock().unwrap()[start..start + data.len()].copy_from_slice(data);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_batch_that_a_full_disk_refused_is_written_by_itself_later() {
+        let disk = Disk::default();
+        let (writer, thread) = disk.store().into_writer(Duration::from_millis(5)).unwrap();
+        writer.put("contacts", b"alice".to_vec(), b"1".to_vec());
+        assert!(super::super::tests::eventually(|| writer.waiting().octets == 0));
+        disk.fill(true);
+        writer.put("contacts", b"bob".to_vec(), b"1".to_vec());
+        writer.delete("contacts", b"alice".to_vec());
+        assert!(super::super::tests::eventually(|| writer.changes.is_failing()));
+        disk.fill(false);
+        // Without a further change.
+        assert!(super::super::tests::eventually(|| writer.waiting().octets == 0));
+        assert_eq!(writer.waiting().dropped, 0);
+        drop(writer);
+        thread.join();
+        let mut all = Vec::new();
+        disk.store().read("contacts", |k, v| all.push((k.to_vec(), v.to_vec()))).unwrap();
+        assert_eq!(all, [(b"bob".to_vec(), b"1".to_vec())]);
     }
 
     #[test]

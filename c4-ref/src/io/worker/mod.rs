@@ -284,6 +284,10 @@ impl<M: Machine> Worker<M> {
             None => Value::Null,
         };
         merge(&mut stats, self.stats.to_value(self.connections.len()));
+        // The writers are shared by all: the first worker tells.
+        if self.index == 0 {
+            merge(&mut stats, self.outputs.to_value());
+        }
         Some(Ok(stats))
     }
 
