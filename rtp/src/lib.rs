@@ -1,5 +1,5 @@
-//! RTP (RFC 3550) without I/O: packets as views over their octets, demultiplexing, sequence numbers, statistics, G.711.
-//! Nothing here allocates.
+//! RTP and RTCP (RFC 3550) without I/O: packets as views over their octets, demultiplexing, sequence numbers, statistics, G.711.
+//! Nothing here allocates, but writers into a `Vec` of the caller.
 //!
 //! ```
 //! use c4_rtp::{demux, packet::Packet, sequence::Source, stats::Jitter};
@@ -17,5 +17,6 @@
 pub mod demux;
 pub mod g711;
 pub mod packet;
+pub mod rtcp;
 pub mod sequence;
 pub mod stats;
