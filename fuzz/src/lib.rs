@@ -10,6 +10,7 @@ pub mod lb;
 pub mod message;
 pub mod proxy;
 pub mod register;
+pub mod sdp;
 pub mod stream;
 pub mod token;
 pub mod uri;
@@ -26,6 +27,7 @@ pub const HARNESSES: &[(&str, Harness)] = &[
     ("message", message::run),
     ("proxy", proxy::run),
     ("register", register::run),
+    ("sdp", sdp::run),
     ("stream", stream::run),
     ("token", token::run),
     ("uri", uri::run),
