@@ -2,11 +2,13 @@
 //!
 //! The data plane is one thread per worker: an epoll loop (`worker`) over that worker's datagram sockets, listeners
 //! and connections, its [`Machine`](crate::machine::Machine) and a mailbox. Nothing on the way of a datagram crosses a
-//! thread unless the machine names another shard. The control plane (signals, admin socket) is a small tokio runtime
+//! thread unless the machine names another shard. The relay has a loop of its own (`media`), with a socket per stream
+//! and no queue on the way of a packet. The control plane (signals, admin socket) is a small tokio runtime
 //! on the main thread; stores and record files have a writer thread each.
 
 pub mod admin;
 mod backlog;
+mod burst;
 mod capture;
 mod cdr;
 mod connection;
@@ -15,6 +17,7 @@ mod files;
 pub mod heap;
 pub mod logs;
 mod mailbox;
+mod media;
 pub mod phones;
 mod poller;
 mod process;

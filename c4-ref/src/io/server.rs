@@ -95,8 +95,11 @@ impl Outputs {
 /// An answer of one worker; `None`: it does not know the method.
 pub(super) type Reply = UnboundedSender<Option<Answer>>;
 
+/// What a worker's thread does from its start to its end.
+pub(super) type Life = Box<dyn FnOnce() + Send>;
+
 /// What the workers of one server hear, whatever their machine is.
-trait Post: Send + Sync {
+pub(super) trait Post: Send + Sync {
     fn command(&self, worker: usize, command: Command, reply: Reply);
     fn reload(&self, news: &News);
     fn stop(&self);
@@ -155,16 +158,29 @@ impl Server {
         let boxes = (0..machines.len()).map(|_| Mailbox::new()).collect::<io::Result<Vec<_>>>()?;
         let boxes = Arc::new(Boxes::<M::TransmitId>(boxes));
         let listeners: Arc<[Listener]> = sockets.listeners.into();
-        let (alive, ended) = unbounded_channel();
-        let handle = Handle { name: options.name, post: boxes.clone(), listeners: listeners.clone() };
-        let mut server = Server { handle, threads: Vec::new(), ended };
+        let mut lives = Vec::<Life>::new();
         for (index, (machine, own)) in machines.into_iter().zip(sockets.workers).enumerate() {
             let worker = Worker::new(index, machine, own, listeners.clone(), boxes.clone(), options, outputs)?;
+            lives.push(Box::new(|| worker.run()));
+        }
+        Server::launch(options.name, boxes, listeners, lives)
+    }
+
+    /// Starts a thread for each life.
+    pub(super) fn launch(
+        name: &'static str,
+        post: Arc<dyn Post>,
+        listeners: Arc<[Listener]>,
+        lives: Vec<Life>,
+    ) -> io::Result<Server> {
+        let (alive, ended) = unbounded_channel();
+        let mut server = Server { handle: Handle { name, post, listeners }, threads: Vec::new(), ended };
+        for (index, life) in lives.into_iter().enumerate() {
             let guard = Ended(index, alive.clone());
-            let name = format!("{}-{index}", options.name);
+            let name = format!("{name}-{index}");
             server.threads.push(std::thread::Builder::new().name(name).spawn(move || {
                 let _guard = guard;
-                worker.run();
+                life();
             })?);
         }
         Ok(server)

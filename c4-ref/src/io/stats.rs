@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::connection::Closed;
+use crate::admin::{Answer, merge};
 
 /// Counters of one worker; plain numbers, read by its own thread.
 #[derive(Debug, Default, Clone)]
@@ -35,6 +36,17 @@ pub(super) struct Stats {
     pub(super) overflow: u64,
     /// Connections closed, by reason.
     pub(super) closed: [u64; 8],
+}
+
+/// A machine's answer to `stats` with the driver's counters beside it.
+pub(super) fn beside(answer: Option<Answer>, counters: Value) -> Option<Answer> {
+    let mut stats = match answer {
+        Some(Ok(stats)) => stats,
+        Some(Err(why)) => return Some(Err(why)),
+        None => Value::Null,
+    };
+    merge(&mut stats, counters);
+    Some(Ok(stats))
 }
 
 /// Names of the reasons, in the order of [`index`].

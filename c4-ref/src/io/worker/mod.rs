@@ -20,7 +20,7 @@ use super::files::unix_millis;
 use super::poller::{Events, Interest, Poller};
 use super::server::{Boxes, Options, Outputs, Reply};
 use super::sockets::WorkerSockets;
-use super::stats::Stats;
+use super::stats::{Stats, beside};
 use super::udp::{DATAGRAM, Udp};
 use crate::admin::{Answer, Command, merge};
 use crate::config::Listener;
@@ -278,17 +278,12 @@ impl<M: Machine> Worker<M> {
         if command.method != "stats" {
             return answer;
         }
-        let mut stats = match answer {
-            Some(Ok(stats)) => stats,
-            Some(Err(why)) => return Some(Err(why)),
-            None => Value::Null,
-        };
-        merge(&mut stats, self.stats.to_value(self.connections.len()));
+        let mut counters = self.stats.to_value(self.connections.len());
         // The writers are shared by all: the first worker tells.
         if self.index == 0 {
-            merge(&mut stats, self.outputs.to_value());
+            merge(&mut counters, self.outputs.to_value());
         }
-        Some(Ok(stats))
+        beside(answer, counters)
     }
 
     fn connection_list(&self, now: Instant) -> Value {

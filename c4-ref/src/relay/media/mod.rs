@@ -5,6 +5,7 @@
 //! goes there.
 
 mod forward;
+mod machine;
 mod packet;
 mod ports;
 mod socket;
@@ -13,6 +14,7 @@ mod table;
 mod tests;
 
 pub use forward::{Reason, Verdict};
+pub use machine::MediaMachine;
 pub use packet::Packet;
 pub use ports::{Pool, QUARANTINE};
 pub use socket::{Count, SocketStats};

@@ -1,0 +1,194 @@
+//! A worker. Fixed order: timeouts, mail, sockets to open and close, packets.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::super::mailbox::Mailbox;
+use super::super::poller::{Events, Interest, Poller};
+use super::super::stats::beside;
+use super::Mail;
+use super::sockets::MediaSockets;
+use crate::admin::{Answer, Command};
+use crate::relay::media::{Event, MediaMachine, Packet, Pair, SocketId, Verdict};
+
+/// Mail taken per iteration.
+const MAIL: usize = 64;
+/// Tokens below are sockets, whose numbers have 32 bits.
+const MAILBOX: u64 = 1 << 32;
+
+/// Counters of one worker; plain numbers, read by its own thread.
+#[derive(Debug, Default)]
+struct Stats {
+    received: u64,
+    sent: u64,
+    send_failed: u64,
+    receive_failed: u64,
+    open_failed: u64,
+}
+
+pub(super) struct Worker<M> {
+    index: usize,
+    machine: M,
+    poller: Poller,
+    sockets: MediaSockets,
+    mailbox: Arc<Mailbox<Mail>>,
+    mail: VecDeque<Mail>,
+    packet: Packet,
+    stats: Stats,
+    stopping: bool,
+}
+
+impl<M: MediaMachine> Worker<M> {
+    pub(super) fn new(index: usize, machine: M, mailbox: Arc<Mailbox<Mail>>) -> io::Result<Worker<M>> {
+        let poller = Poller::new()?;
+        poller.add(mailbox.fd(), MAILBOX, Interest::Read)?;
+        Ok(Worker {
+            index,
+            machine,
+            poller,
+            sockets: MediaSockets::default(),
+            mailbox,
+            mail: VecDeque::new(),
+            packet: Packet::new(),
+            stats: Stats::default(),
+            stopping: false,
+        })
+    }
+
+    /// The thread's whole life.
+    pub(super) fn run(mut self) {
+        let mut ready = Events::new();
+        self.events(Instant::now());
+        while !self.stopping {
+            let now = Instant::now();
+            let pause = self.machine.poll_timeout().map(|at| at.saturating_duration_since(now));
+            if let Err(error) = self.poller.wait(pause, &mut ready) {
+                tracing::error!(%error, worker = self.index, "cannot wait for sockets");
+                return;
+            }
+            let now = Instant::now();
+            self.timeouts(now);
+            self.inputs(now, &ready);
+        }
+        self.machine.handle_stop(Instant::now());
+    }
+
+    fn timeouts(&mut self, now: Instant) {
+        if self.machine.poll_timeout().is_some_and(|at| at <= now) {
+            self.machine.handle_timeout(now);
+            self.events(now);
+        }
+    }
+
+    fn inputs(&mut self, now: Instant, ready: &Events) {
+        // Mail first: a packet must not come to a place whose socket the table has just given away.
+        if ready.iter().any(|ready| ready.token == MAILBOX) {
+            self.take_mail(now);
+            self.events(now);
+        }
+        for ready in ready.iter() {
+            if let Ok(socket) = u32::try_from(ready.token) {
+                self.packets(now, SocketId(socket));
+            }
+        }
+    }
+
+    /// A burst from one socket: each packet in, decided about, and out.
+    fn packets(&mut self, now: Instant, id: SocketId) {
+        for _ in 0..self.sockets.get_mut(id).map_or(0, |socket| socket.burst.size()) {
+            let Some(socket) = self.sockets.get_mut(id) else { return };
+            match socket.udp.recv_from(self.packet.space()) {
+                Ok((length, from)) => {
+                    self.stats.received += 1;
+                    self.packet.received(length);
+                    match self.machine.media().forward(now, id, from, &mut self.packet) {
+                        Verdict::Send { socket, to } => {
+                            let sent = self.sockets.get(socket).is_some_and(|udp| {
+                                // A full send buffer too: as if the network had lost it.
+                                udp.send_to(self.packet.payload(), to).is_ok()
+                            });
+                            if sent {
+                                self.stats.sent += 1;
+                            } else {
+                                self.stats.send_failed += 1;
+                                self.machine.media().handle_send_failed(socket);
+                            }
+                        }
+                        Verdict::Drop(_) | Verdict::Consumed => {}
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return socket.burst.shrink(),
+                // What ICMP reported about an earlier datagram, or a signal: the next call receives again.
+                Err(_) => self.stats.receive_failed += 1,
+            }
+        }
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.burst.grow();
+        }
+    }
+
+    /// Opens and closes until the table asks for nothing more; bounded by its attempts per pair.
+    fn events(&mut self, now: Instant) {
+        while let Some(event) = self.machine.media().poll_event() {
+            match event {
+                Event::Open { pair, tos } => {
+                    let result = self.sockets.open(&self.poller, &pair, tos);
+                    if let Err(error) = &result {
+                        self.open_failed(&pair, error);
+                    }
+                    self.machine.handle_open_done(now, pair.id, result.map_err(|error| error.kind()));
+                }
+                Event::Close { pair } => self.sockets.close(&pair),
+            }
+        }
+    }
+
+    fn open_failed(&mut self, pair: &Pair, error: &io::Error) {
+        self.stats.open_failed += 1;
+        if error.kind() == io::ErrorKind::AddrInUse {
+            tracing::debug!(local = %pair.local, "a media port is in use by somebody else");
+        } else {
+            tracing::warn!(local = %pair.local, %error, "cannot open media sockets");
+        }
+    }
+
+    fn take_mail(&mut self, now: Instant) {
+        let mut mail = std::mem::take(&mut self.mail);
+        self.mailbox.take(&mut mail, MAIL);
+        for mail in mail.drain(..) {
+            match mail {
+                Mail::Command { command, reply } => {
+                    let answer = self.command(now, &command);
+                    // The asker may have gone.
+                    let _ = reply.send(answer);
+                }
+                Mail::Stop => self.stopping = true,
+            }
+        }
+        self.mail = mail;
+    }
+
+    /// `stats` is both's, the rest the machine's.
+    fn command(&mut self, now: Instant, command: &Command) -> Option<Answer> {
+        let answer = self.machine.handle_command(now, command);
+        if command.method != "stats" {
+            return answer;
+        }
+        beside(answer, self.counters())
+    }
+
+    fn counters(&self) -> Value {
+        json!({
+            "io_media_sockets": self.sockets.count(),
+            "io_media_rx": self.stats.received,
+            "io_media_tx": self.stats.sent,
+            "io_media_tx_failed": self.stats.send_failed,
+            "io_media_rx_failed": self.stats.receive_failed,
+            "io_media_open_failed": self.stats.open_failed,
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! What `io::media` drives.
+
+use std::io;
+use std::time::Instant;
+
+use super::{Media, PairId};
+use crate::admin::{Answer, Command};
+
+/// A state machine that owns a table of media sockets; one a worker.
+///
+/// The calling contract, in the driver's fixed order: [`MediaMachine::handle_timeout`] when
+/// [`MediaMachine::poll_timeout`] is due; commands; the table's [`Event`](super::Event)s until there are none, each
+/// [`Event::Open`](super::Event::Open) answered at once; packets, which go to [`Media::forward`] alone. What a packet
+/// changes is seen in the table when the machine's own timer is due.
+pub trait MediaMachine {
+    /// The table.
+    fn media(&mut self) -> &mut Media;
+
+    /// The sockets of a pair were made, or not: for [`Media::handle_open_done`].
+    fn handle_open_done(&mut self, now: Instant, id: PairId, result: Result<(), io::ErrorKind>);
+
+    /// Whatever is due at `now`; a spurious call does nothing.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// When [`MediaMachine::handle_timeout`] must be called next.
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// The operator's question or order; `None`: not a method of this machine.
+    fn handle_command(&mut self, now: Instant, command: &Command) -> Option<Answer> {
+        let _ = (now, command);
+        None
+    }
+
+    /// The program stops. No input follows.
+    fn handle_stop(&mut self, now: Instant) {
+        let _ = now;
+    }
+}
