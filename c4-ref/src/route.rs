@@ -83,6 +83,11 @@ impl<T> PeerTable<T> {
         self.peers.get(index)
     }
 
+    /// Whether a peer has a target such as this.
+    pub fn has_target(&self, mut fits: impl FnMut(&T) -> bool) -> bool {
+        self.peers.iter().filter_map(|peer| peer.target.as_ref()).any(&mut fits)
+    }
+
     /// How many peers there are.
     pub fn len(&self) -> usize {
         self.peers.len()

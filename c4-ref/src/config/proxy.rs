@@ -27,6 +27,8 @@ pub struct Proxy {
     pub user: Vec<User>,
     /// Trunks.
     pub peer: Vec<Peer>,
+    /// How long the phones of a call may ring, seconds; 0: until Timer C of RFC 3261 (185 s without a sign of life).
+    pub ringing_limit_s: u64,
     /// Registration bounds.
     pub registrar: Registrar,
     /// Keepalives towards NATed contacts.
@@ -58,6 +60,7 @@ impl Default for Proxy {
             auth: Auth::default(),
             user: Vec::new(),
             peer: Vec::new(),
+            ringing_limit_s: 120,
             registrar: Registrar::default(),
             keepalive: Keepalive::default(),
             store: Store::default(),

@@ -20,7 +20,6 @@ use super::counters::Counters;
 use super::inbound::Admitted;
 use super::keepalive::{Probe, Sweep};
 use super::record_route::RecordRoute;
-use super::remote::Refresh;
 use super::settings::Settings;
 use super::shared::Shared;
 use crate::admin::{Answer, Command};
@@ -42,6 +41,8 @@ pub struct App {
     pub(super) challenger: Challenger,
     pub(super) record_route: RecordRoute,
     pub(super) calls: Calls,
+    /// Hosts and ports that name us in a Route.
+    pub(super) locals: Locals,
     pub(super) wall: WallClock,
     pub(super) counters: Counters,
     /// What was found out about the request that is worked on.
@@ -54,12 +55,8 @@ pub struct App {
     pub(super) called: HashMap<ContextId, Box<str>, BuildSipHasher>,
     /// Answers to messages too broken to be requests, and what the layer had to send before them.
     first: VecDeque<Transmit<Option<TransmitId>>>,
-    /// Requests under way that move a side of their dialog when they succeed.
-    pub(super) refreshes: HashMap<ContextId, Refresh, BuildSipHasher>,
-    /// What of a Route is ours, as the proxy core sees it.
-    pub(super) locals: Locals,
     pub(super) sweep: Sweep,
-    pub(super) hasher: BuildSipHasher,
+    hasher: BuildSipHasher,
     ids: u64,
     now: Instant,
 }
@@ -115,14 +112,19 @@ impl App {
             add_sent_by(&mut locals, &listener.sent_by);
         }
         // Shards stand in for each other: a loop may come back to another one.
-        let config =
-            proxy::Config { seed: derive(&seed, b"proxy", 0), locals: locals.clone(), ..proxy::Config::default() };
+        let config = proxy::Config {
+            seed: derive(&seed, b"proxy", 0),
+            locals: locals.clone(),
+            ringing_limit: settings.ringing_limit,
+            ..proxy::Config::default()
+        };
         let hasher = BuildSipHasher::new(half(&own));
         Some(App {
             proxy: Proxy::new(config, now),
             challenger: Challenger::new(settings.digest(), settings.keys.clone(), derive(&seed, b"nonce", shard), unix),
             record_route: RecordRoute::new(&settings.keys)?,
             calls: Calls::new(half(&derive(&seed, b"calls", shard)), settings.max_calls),
+            locals,
             wall: WallClock { at: now, unix },
             counters: Counters::default(),
             admitted: None,
@@ -131,8 +133,6 @@ impl App {
             routing: None,
             called: HashMap::with_hasher(hasher.clone()),
             first: VecDeque::new(),
-            refreshes: HashMap::with_hasher(hasher.clone()),
-            locals,
             sweep: Sweep::new(now, shard),
             hasher,
             ids: 0,
@@ -153,6 +153,7 @@ impl App {
         if self.shard == 0 {
             self.shared.location.set_settings(&settings);
         }
+        self.proxy.config_mut().ringing_limit = settings.ringing_limit;
         self.settings = settings;
     }
 
@@ -168,7 +169,10 @@ impl App {
         loop {
             if let Some(event) = self.proxy.poll_event() {
                 self.follow(now, event);
-            } else if let Some(event) = self.layer.poll_event() {
+            } else if let Some(mut event) = self.layer.poll_event() {
+                if let transaction::Event::Response { id, response, .. } = &mut event {
+                    self.dialog_response(now, *id, response);
+                }
                 if let Some(event) = self.proxy.handle_event(now, &mut self.layer, event) {
                     self.handle(now, event);
                 }
@@ -361,7 +365,6 @@ impl Hash for App {
         self.proxy.hash(state);
         (self.ids, self.now, self.sweep.next, self.calls.len(), self.calls.dialogs()).hash(state);
         (self.calls.next_expiry(), self.probes.len(), self.called.len(), self.events.len()).hash(state);
-        self.refreshes.len().hash(state);
         self.shared.location.for_each(|binding| binding.hash(state));
     }
 }

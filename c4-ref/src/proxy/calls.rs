@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use nat::siphash::BuildSipHasher;
 
-use super::remote::Hop;
+use super::targets::Refreshed;
 use crate::cdr::{Cause, Id, Packed, Record, ReleasedBy, Start, cause_of_status};
 
 /// The longest life of an answered call that nobody ends with a BYE.
 pub const MAX_DIALOG_LIFE: Duration = Duration::from_secs(12 * 3600);
+
+/// Calls of one Call-ID and caller's tag: a request that comes back to us by another way is one more.
+pub const MAX_PASSES: usize = 16;
 
 /// A call's place in the table, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,6 +92,8 @@ pub struct Calls {
     by_dialog: HashMap<u64, u64, Identity>,
     /// Answered calls by the end of their longest life.
     deadlines: BTreeSet<(Instant, u64)>,
+    /// Remote targets that came by target refresh, of all dialogs that pass here.
+    pub targets: Refreshed,
     next: u64,
 }
 
@@ -100,8 +105,6 @@ struct Call {
     begin: Packed<9>,
     /// To tag, peer, target, number, Reason of the BYE.
     out: Packed<5>,
-    /// Where requests to the caller and to the called side go.
-    hops: [Hop; 2],
     pdd_ms: Option<u32>,
     phase: Phase,
     /// The next call with the same dialog hash; 0: none.
@@ -146,13 +149,15 @@ impl Calls {
             calls: HashMap::default(),
             by_dialog: HashMap::default(),
             deadlines: BTreeSet::new(),
+            targets: Refreshed::new(key),
             next: 1,
         }
     }
 
-    /// A call begins. `None`: the table is full.
+    /// A call begins. `None`: the table is full, or the call passed here [`MAX_PASSES`] times already.
     pub fn begin(&mut self, now: Instant, new: &NewCall<'_>) -> Option<CallId> {
-        if self.calls.len() >= self.max {
+        let hash = self.hash(new.call_id, new.from_tag);
+        if self.calls.len() >= self.max || self.passes(hash) >= MAX_PASSES {
             return None;
         }
         let place = self.next;
@@ -168,14 +173,13 @@ impl Calls {
             new.source,
             new.peer_in,
         ]);
-        let before = self.by_dialog.insert(self.hash(new.call_id, new.from_tag), place).unwrap_or(0);
+        let before = self.by_dialog.insert(hash, place).unwrap_or(0);
         let call = Call {
             id: new.id,
             started: now,
             unix_ms: new.unix_ms,
             begin,
             out: Packed::new([""; 5]),
-            hops: [Hop::UNKNOWN; 2],
             pdd_ms: None,
             phase: Phase::Trying(Vec::new()),
             next: before,
@@ -227,6 +231,16 @@ impl Calls {
         by_caller.or_else(|| self.find_one(call_id, to_tag, from_tag).map(|call| (call, ReleasedBy::Callee)))
     }
 
+    /// Whether a call of this Call-ID is here in which one of these tags is the caller's, answered or not.
+    pub fn knows(&self, call_id: &str, tags: [&str; 2]) -> bool {
+        tags.iter().any(|tag| self.by_dialog.contains_key(&self.hash(call_id, tag)))
+    }
+
+    fn passes(&self, hash: u64) -> usize {
+        let first = self.by_dialog.get(&hash).and_then(|place| self.calls.get(place));
+        std::iter::successors(first, |call| self.calls.get(&call.next)).take(MAX_PASSES).count()
+    }
+
     fn find_one(&self, call_id: &str, caller: &str, callee: &str) -> Option<CallId> {
         let mut place = *self.by_dialog.get(&self.hash(call_id, caller))?;
         while let Some(call) = self.calls.get(&place) {
@@ -238,26 +252,6 @@ impl Calls {
             place = call.next;
         }
         None
-    }
-
-    /// Requests to `side` go to `hop` from now on; one that a Record-Route fixed stays (RFC 3261 §12.2).
-    pub(super) fn set_hop(&mut self, call: CallId, side: ReleasedBy, hop: Hop) {
-        let hops = self.calls.get_mut(&call.0).map(|call| &mut call.hops);
-        let place = match (side, hops) {
-            (ReleasedBy::Caller, Some([caller, _])) => caller,
-            (ReleasedBy::Callee, Some([_, callee])) => callee,
-            _ => return,
-        };
-        if !place.is_routed() && hop != Hop::UNKNOWN {
-            *place = hop;
-        }
-    }
-
-    /// Where requests to `side` go, as far as it was said.
-    pub(super) fn hop(&self, call: CallId, side: ReleasedBy) -> Option<Hop> {
-        let [caller, callee] = self.calls.get(&call.0)?.hops;
-        let hop = if side == ReleasedBy::Caller { caller } else { callee };
-        (hop != Hop::UNKNOWN).then_some(hop)
     }
 
     /// A BYE with this Reason header (or nothing) goes through: the call's time ends now, its record when the BYE is
@@ -332,6 +326,7 @@ impl Calls {
             self.deadlines.remove(&(at + self.life, call.0));
         }
         self.unlink(self.hash(entry.begin.get(0), entry.begin.get(1)), call.0, entry.next);
+        self.targets.forget(entry.begin.get(0), entry.begin.get(1), entry.out.get(0));
         if self.calls.len() * 4 < self.calls.capacity() && self.calls.capacity() > 4096 {
             self.calls.shrink_to(self.calls.len() * 2);
             self.by_dialog.shrink_to(self.calls.len() * 2);
@@ -578,6 +573,17 @@ mod tests {
             assert!(calls.end(t, place, None, BY_BYE).is_some());
         }
         assert!(calls.by_dialog.is_empty() && calls.deadlines.is_empty());
+    }
+
+    #[test]
+    fn calls_of_one_call_id_and_tag_are_few_and_others_are_not_touched() {
+        let (t, mut calls) = (clock(), Calls::new([1; 16], 1000));
+        let places: Vec<CallId> = (0..MAX_PASSES).map(|_| calls.begin(t, &new("c1")).unwrap()).collect();
+        assert!(calls.begin(t, &new("c1")).is_none());
+        assert!(calls.begin(t, &new("c2")).is_some());
+        calls.forget(places[7]);
+        assert!(calls.begin(t, &new("c1")).is_some());
+        assert!(calls.begin(t, &new("c1")).is_none());
     }
 
     #[test]

@@ -40,7 +40,7 @@ counters! {
     foreign_domain: "rejected" "foreign-domain",
     /// 404: requests with a To tag that no Route of ours brought.
     no_route: "rejected" "no-route",
-    /// 403: requests inside a dialog that would have gone elsewhere than to its other side.
+    /// 403: requests inside a dialog to what is not the other side's remote target.
     foreign_target: "rejected" "foreign-target",
     /// 404: no such user, no peer for the number.
     unknown_user: "rejected" "unknown-user",

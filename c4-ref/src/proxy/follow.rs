@@ -38,13 +38,11 @@ impl App {
             Event::BranchFailed { id, branch, status, cause, .. } => {
                 self.branch_failed(now, id, branch.user >> 16, status, cause);
             }
-            Event::Answered { id, user, branch, status, to_tag, remote, first: true } => {
-                let remote = remote.map(|remote| self.hop(&remote.uri, remote.routed)).unwrap_or_default();
-                let Mark::Call(call) = Mark::of_user(user) else { return self.refreshed(id, remote) };
+            Event::Answered { user, branch, status, to_tag, first: true, .. } => {
+                let Mark::Call(call) = Mark::of_user(user) else { return };
                 let tag = to_tag.as_deref().unwrap_or_default();
                 let answer = self.calls.answered(now, call, branch.user & 0xffff, tag, status.code());
                 if let Some((id, at)) = answer {
-                    self.calls.set_hop(call, ReleasedBy::Callee, remote);
                     self.counters.calls_answered += 1;
                     self.spool(Entry::Answer(id, at));
                 }
@@ -58,7 +56,6 @@ impl App {
             }
             Event::Finished { id, user, outcome } => {
                 self.called.remove(&id);
-                self.refreshes.remove(&id);
                 self.finished(now, Mark::of_user(user), outcome.status, Some(&outcome));
             }
             _ => {}

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use sip_core::auth::{Outcome, Secret, Subject};
-use sip_core::header::{Header, NameAddr};
+use sip_core::header::Header;
 use sip_core::proxy::validate;
 use sip_core::uri::Uri;
 use sip_core::{Checked, Destination, Flow, Message, Method, Request, StatusCode, Target, Transport};
 
 use super::app::App;
+use super::dialogs::Astray;
 use super::policy::{Verdict, decide, owns};
 use crate::source::{self, Source};
 
@@ -178,33 +179,26 @@ impl App {
         }
     }
 
-    /// A request with a To tag passes when a Route of ours, signed for this very dialog, brought it.
+    /// A request with a To tag passes when a Route of ours, signed for its sender in this very dialog, brought it, and when
+    /// it goes to the other side.
     fn admit_in_dialog(&mut self, now: Instant, request: &Request, mut admitted: Admitted) -> Admission {
-        let unix = self.unix(now).as_secs();
-        let (from_tag, to_tag) = (request.from_tag().unwrap_or_default(), request.to_tag().unwrap_or_default());
-        let route = request.values(Header::Route).next().and_then(NameAddr::parse);
-        let token = route.and_then(|route| Uri::parse(route.uri)).and_then(|uri| uri.user);
-        let opened = token.map(|token| self.record_route.open(unix, token, request.call_id(), from_tag, to_tag));
-        match opened {
-            Some(Ok((from_caller, sides))) => {
-                let other = if from_caller { sides.callee } else { sides.caller };
-                if !self.leads_to(request, &other) {
-                    self.counters.foreign_target += 1;
-                    return match request.method() {
-                        Method::Ack => Admission::Drop,
-                        _ => Admission::Answer(StatusCode::FORBIDDEN.into()),
-                    };
-                }
-                admitted.direct = other.direct.then_some(other.hop);
+        let ack = *request.method() == Method::Ack;
+        match self.way_in_dialog(now, request) {
+            Ok(direct) => {
+                admitted.direct = direct;
                 Admission::Pass(admitted)
             }
-            _ if *request.method() == Method::Ack => {
+            Err(_) if ack => {
                 self.counters.stray_ack += 1;
                 Admission::Drop
             }
-            _ => {
+            Err(Astray::NoRoute) => {
                 self.counters.no_route += 1;
                 Admission::Answer(StatusCode::NOT_FOUND.into())
+            }
+            Err(Astray::ForeignTarget) => {
+                self.counters.foreign_target += 1;
+                Admission::Answer(StatusCode::FORBIDDEN.into())
             }
         }
     }

@@ -6,6 +6,7 @@
 mod app;
 pub mod calls;
 mod counters;
+mod dialogs;
 mod follow;
 mod inbound;
 mod keepalive;
@@ -15,10 +16,10 @@ mod outbound;
 pub mod policy;
 pub mod record_route;
 mod register;
-mod remote;
 mod report;
 pub mod settings;
 mod shared;
+pub mod targets;
 pub mod users;
 
 pub use app::{App, Start, shards};

@@ -13,8 +13,9 @@ use super::app::{App, Mark};
 use super::calls::{CallId, NewCall, Tried};
 use super::inbound::Admitted;
 use super::location::Found;
-use super::record_route::{Side, Sides};
-use crate::cdr::{self, ReleasedBy};
+use super::record_route::{Content, Dialog, Holder, Sides};
+use super::targets;
+use crate::cdr;
 use crate::route::Hop;
 
 /// What is needed of a request to choose its targets.
@@ -25,8 +26,11 @@ struct Wanted {
     call: Option<CallId>,
     call_id: String,
     from_tag: String,
-    /// Where the caller is.
-    caller: Side,
+    /// Where the caller is, if its Contact cannot be trusted to say it.
+    caller: Option<Target>,
+    /// The caller's remote target, and the hops before us.
+    target: targets::Target,
+    hops: Vec<u8>,
 }
 
 impl App {
@@ -44,7 +48,6 @@ impl App {
             (Method::Bye, true) => self.bye(now, &request),
             _ => Mark::None,
         };
-        let refresh = if in_dialog { self.refresh_of(&request) } else { None };
         let context = match self.proxy.request(now, &mut self.layer, id, request) {
             Ok(context) => context,
             Err(rejected) => {
@@ -53,9 +56,6 @@ impl App {
             }
         };
         self.proxy.set_user(context, mark.to_user());
-        if let Some(refresh) = refresh {
-            self.refreshes.insert(context, refresh);
-        }
         self.admitted = Some(admitted);
         self.routing = Some((mark, *flow));
         self.work(now);
@@ -79,7 +79,6 @@ impl App {
             peer_in: peer.map(|peer| peer.name.as_ref()).unwrap_or_default(),
         };
         let call = self.calls.begin(now, &new)?;
-        self.calls.set_hop(call, ReleasedBy::Caller, self.hop_to_sender(request));
         let line = new.start().to_line();
         self.counters.calls += 1;
         self.spool(cdr::spool::Entry::Start(id, line));
@@ -98,6 +97,8 @@ impl App {
         let wanted = Wanted {
             method: request.method().clone(),
             caller: self.side_of_caller(request, &flow, &admitted),
+            target: targets::Target::of_contact(request),
+            hops: targets::hops(request.values(Header::RecordRoute), &self.locals),
             call_id: request.call_id().to_owned(),
             from_tag: request.from_tag().unwrap_or_default().to_owned(),
             call: match mark {
@@ -199,7 +200,7 @@ impl App {
             let uri = trunk_uri(&way.number, target);
             let called = if way.number == dialled { String::new() } else { way.number.clone() };
             let tried = Tried { peer: peer.name.to_string(), target: uri.clone(), called };
-            let mut branch = self.branch(now, wanted, uri, target.clone().into(), false, tried);
+            let mut branch = self.branch(now, wanted, uri, target.clone().into(), None, tried);
             branch.q = q;
             branch.hunt = Hunt::Unreachable;
             branches.push(branch);
@@ -213,8 +214,9 @@ impl App {
         let binding = &contact.binding;
         // A phone that is reached by the way it registered, without a load balancer before it, is found again so.
         let direct = matches!(first, Destination::Flow(_));
+        let callee = direct.then(|| Target::new(first.transport(), first.remote()));
         let tried = Tried { target: binding.contact().to_owned(), ..Tried::default() };
-        let mut branch = self.branch(now, wanted, binding.contact().to_owned(), first, direct, tried);
+        let mut branch = self.branch(now, wanted, binding.contact().to_owned(), first, callee, tried);
         branch.user |= self.shared.location.mark(binding) << 16;
         branch.routes = binding.path().map(str::to_owned).collect();
         branch.q = binding.q().unwrap_or(1000);
@@ -228,11 +230,11 @@ impl App {
         wanted: &Wanted,
         uri: String,
         to: Destination,
-        direct: bool,
+        callee: Option<Target>,
         tried: Tried,
     ) -> Branch {
         let to = self.with_our_socket(to);
-        let record_route = self.record_routes(now, wanted, &to, direct);
+        let record_route = self.record_routes(now, wanted, &to, callee);
         let number = wanted.call.map_or(0, |call| self.calls.tried(call, tried));
         let mut branch = Branch::along(to);
         branch.user = number & 0xffff;
@@ -255,14 +257,18 @@ impl App {
 
     /// Our Record-Route for a request that may form a dialog (RFC 3261 §16.6 step 4): one value, or two where the sides
     /// differ in transport or address family (RFC 5658), that of the called side on top.
-    fn record_routes(&self, now: Instant, wanted: &Wanted, to: &Destination, direct: bool) -> Vec<String> {
+    fn record_routes(&self, now: Instant, wanted: &Wanted, to: &Destination, callee: Option<Target>) -> Vec<String> {
         if !matches!(wanted.method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify) {
             return Vec::new();
         }
-        let callee = Side { hop: Target::new(to.transport(), to.remote()), direct };
-        let sides = Sides { caller: wanted.caller.clone(), callee };
-        let unix = self.unix(now).as_secs();
-        let token = self.record_route.seal(unix, &wanted.call_id, &wanted.from_tag, &sides);
+        let content = Content { sides: Sides { caller: wanted.caller.clone(), callee }, target: wanted.target };
+        let dialog = Dialog {
+            call_id: &wanted.call_id,
+            caller_tag: &wanted.from_tag,
+            holder: Holder::Callee,
+            hops: &wanted.hops,
+        };
+        let token = self.record_route.seal(self.unix(now).as_secs(), &dialog, wanted.flow.remote, &content);
         let settings = &self.settings;
         let inside = settings.listener_at(wanted.flow.transport, wanted.flow.local);
         let outside = match to {
@@ -280,12 +286,14 @@ impl App {
         }
     }
 
-    /// Where the caller is. Requests inside the dialog go there if its Contact does not say it: it is behind a NAT or came
-    /// over a stream, and nobody before us records a route.
-    fn side_of_caller(&self, request: &Request, flow: &Flow, admitted: &Admitted) -> Side {
-        let routed = admitted.through_balancer || request.header(Header::RecordRoute).is_some();
-        let hidden = || flow.transport.is_reliable() || super::nated::is_nated(request, &admitted.source, false);
-        Side { hop: Target::new(flow.transport, flow.remote), direct: !routed && hidden() }
+    /// Where requests to the caller go inside the dialog, if its Contact does not say it: it is behind a NAT or came over
+    /// a stream, and nobody before us records a route.
+    fn side_of_caller(&self, request: &Request, flow: &Flow, admitted: &Admitted) -> Option<Target> {
+        if admitted.through_balancer || request.header(Header::RecordRoute).is_some() {
+            return None;
+        }
+        let hidden = flow.transport.is_reliable() || super::nated::is_nated(request, &admitted.source, false);
+        hidden.then(|| Target::new(flow.transport, flow.remote))
     }
 }
 

@@ -41,7 +41,8 @@ pub enum Verdict {
 /// assert_eq!(decide(&Method::Invite, all, Some(0), false), Verdict::Peer(0));
 /// ```
 pub fn decide(method: &Method, switches: Switches, peer: Option<usize>, identity_is_local: bool) -> Verdict {
-    if let Some(peer) = peer {
+    // A peer is trusted with its calls, not with where our users are.
+    if let Some(peer) = peer.filter(|_| *method != Method::Register) {
         return Verdict::Peer(peer);
     }
     let authenticated = match method {
@@ -118,6 +119,12 @@ mod tests {
         for local in [true, false] {
             assert_eq!(decide(&Method::Invite, ALL, Some(3), local), Verdict::Peer(3));
         }
+    }
+
+    #[test]
+    fn rfc3261_10_3_a_peer_registers_nobody_without_digest() {
+        assert_eq!(decide(&Method::Register, ALL, Some(3), true), Verdict::Challenge(StatusCode::UNAUTHORIZED));
+        assert_eq!(decide(&Method::Register, ALL, Some(3), false), Verdict::Forbidden);
     }
 
     #[test]

@@ -1,22 +1,27 @@
 //! Our Record-Route: signed, so that nobody is relayed who has not been in the call from its first request on.
 //!
-//! The value carries a [`FlowToken`] bound to the Call-ID and the caller's tag. It also says where the two sides were when
-//! the dialog began, and whether requests go there instead of where the Contact points (a phone behind a NAT, a stream
-//! that the phone opened), so that requests inside the dialog need neither rewritten Contacts nor a table that survives a
-//! restart.
+//! Each side gets a token of its own: the called side in the INVITE, the caller in the responses that make the dialog
+//! (RFC 3261 §16.7 step 8 lets a proxy rewrite what it recorded). Both are [`FlowToken`]s bound to the Call-ID, the tags
+//! that are known, and the hops between us and the other side; they carry the other side's remote target, so that neither
+//! a Request-URI nor a Route leads elsewhere. They also say where the two sides are when their Contact cannot be reached as
+//! it stands (a phone behind a NAT, a stream that the phone opened). Requests inside the dialog need neither rewritten
+//! Contacts nor a table that survives a restart.
+
+use std::net::SocketAddr;
 
 use nat::keys::KeyRing;
-use nat::path::{FlowToken, NextHop, Role, TokenError};
+use nat::path::{Connection, FlowToken, NextHop, Role, TokenError};
 use sha2::{Digest, Sha256};
 use sip_core::auth;
 use sip_core::{Target, Transport};
+
+use super::targets;
 
 /// How long a token is good: route sets are frozen for the life of a dialog.
 pub const LIFETIME: u64 = 172_800;
 
 /// The flags of the token, in the field that names a listener elsewhere.
 const CALLER_DIRECT: u8 = 0b100_0000;
-const CALLEE_DIRECT: u8 = 0b010_0000;
 const TRANSPORT_MASK: u8 = 0b11;
 const CALLER_SHIFT: u8 = 2;
 
@@ -26,22 +31,13 @@ pub struct RecordRoute {
     ring: KeyRing,
 }
 
-/// What a token says about one side of its dialog.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Side {
-    /// The next hop towards it when the dialog began.
-    pub hop: Target,
-    /// Whether requests without a further Route go there, instead of where its Contact points.
-    pub direct: bool,
-}
-
 /// What a token says about the two sides of its dialog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sides {
-    /// Who sent the request that the dialog began with.
-    pub caller: Side,
-    /// Who got it.
-    pub callee: Side,
+    /// Where requests to the caller go, instead of where its Contact points.
+    pub caller: Option<Target>,
+    /// The same for the called side.
+    pub callee: Option<Target>,
 }
 
 impl RecordRoute {
@@ -59,56 +55,86 @@ impl RecordRoute {
         Some(RecordRoute { ring: KeyRing::parse(&text).ok()? })
     }
 
-    /// The token for a call, as the user part of a URI.
-    pub fn seal(&self, unix: u64, call_id: &str, caller_tag: &str, sides: &Sides) -> String {
-        let Sides { caller, callee } = sides;
-        let flag = |side: &Side, flag: u8| if side.direct { flag } else { 0 };
+    /// The token for the holder of a route in this dialog, as the user part of a URI. `caller` is where the first request
+    /// came from.
+    pub fn seal(&self, unix: u64, dialog: &Dialog<'_>, caller: SocketAddr, content: &Content) -> String {
+        let sides = &content.sides;
+        let caller_bits = sides.caller.as_ref().map_or(0, |t| CALLER_DIRECT | code(t.transport) << CALLER_SHIFT);
+        let callee_bits = sides.callee.as_ref().map_or(0, |t| code(t.transport));
         let token = FlowToken {
             role: Role::RecordRoute,
-            listener: flag(caller, CALLER_DIRECT)
-                | flag(callee, CALLEE_DIRECT)
-                | code(caller.hop.transport) << CALLER_SHIFT
-                | code(callee.hop.transport),
-            peer: caller.hop.remote,
-            connection: None,
-            next_hop: Some(NextHop { address: callee.hop.remote, stream: callee.hop.transport.is_reliable() }),
+            listener: caller_bits | callee_bits,
+            peer: sides.caller.as_ref().map_or(caller, |t| t.remote),
+            // The field that names a connection elsewhere.
+            connection: Some(Connection { id: content.target.0, epoch: 0 }),
+            next_hop: sides.callee.as_ref().map(|t| NextHop { address: t.remote, stream: t.transport.is_reliable() }),
             double: false,
         };
-        let mut out = Vec::with_capacity(64);
-        self.ring.seal(&token, &bound(call_id, caller_tag), unix, &mut out);
+        let mut out = Vec::with_capacity(80);
+        self.ring.seal(&token, &dialog.bound(), unix, &mut out);
         String::from_utf8(out).unwrap_or_default()
     }
 
-    /// Checks a token for a request with these tags: the caller's tag is one of the two. The answer says whether the
-    /// request comes from the caller, and where both sides are.
-    pub fn open(
-        &self,
-        unix: u64,
-        token: &str,
-        call_id: &str,
-        from_tag: &str,
-        to_tag: &str,
-    ) -> Result<(bool, Sides), TokenError> {
-        let open = |tag: &str| self.ring.open(token.as_bytes(), &bound(call_id, tag), unix, LIFETIME);
-        let (from_caller, token) = match open(from_tag) {
-            Err(TokenError::Forged) => (false, open(to_tag)?),
-            token => (true, token?),
-        };
-        let (Role::RecordRoute, Some(next_hop)) = (token.role, token.next_hop) else {
+    /// Checks a token that the holder named by `dialog` shows.
+    ///
+    /// # Errors
+    /// See [`TokenError`]: it is none of ours, too old, of another dialog or holder, or other hops follow.
+    pub fn open(&self, unix: u64, token: &str, dialog: &Dialog<'_>) -> Result<Content, TokenError> {
+        let token = self.ring.open(token.as_bytes(), &dialog.bound(), unix, LIFETIME)?;
+        let (Role::RecordRoute, Some(connection)) = (token.role, token.connection) else {
             return Err(TokenError::Forged);
         };
-        let side = |code, address, flag| Side {
-            hop: Target::new(transport(code), address),
-            direct: token.listener & flag != 0,
-        };
-        let caller = side(token.listener >> CALLER_SHIFT, token.peer, CALLER_DIRECT);
-        let callee = side(token.listener, next_hop.address, CALLEE_DIRECT);
-        Ok((from_caller, Sides { caller, callee }))
+        let caller = (token.listener & CALLER_DIRECT != 0)
+            .then(|| Target::new(transport(token.listener >> CALLER_SHIFT), token.peer));
+        let callee = token.next_hop.map(|hop| Target::new(transport(token.listener), hop.address));
+        Ok(Content { sides: Sides { caller, callee }, target: targets::Target(connection.id) })
     }
 }
 
-fn bound(call_id: &str, tag: &str) -> Vec<u8> {
-    [call_id.as_bytes(), b"\0", tag.as_bytes()].concat()
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Where the two sides are.
+    pub sides: Sides,
+    /// The remote target that the dialog began with: of the side that the holder talks to.
+    pub target: targets::Target,
+}
+
+/// Whose token it is, and for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialog<'a> {
+    /// Call-ID.
+    pub call_id: &'a str,
+    /// The caller's tag.
+    pub caller_tag: &'a str,
+    /// Who holds the route.
+    pub holder: Holder<'a>,
+    /// The hops between us and the other side, by [`targets::hops`].
+    pub hops: &'a [u8],
+}
+
+/// Which side a token was given to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder<'a> {
+    /// The caller, once the called side has a tag.
+    Caller {
+        /// The called side's tag.
+        callee_tag: &'a str,
+    },
+    /// The called side: any phone that the request is forked to.
+    Callee,
+}
+
+impl Dialog<'_> {
+    fn bound(&self) -> Vec<u8> {
+        let (kind, tag) = match self.holder {
+            Holder::Caller { callee_tag } => (&b"1"[..], callee_tag),
+            Holder::Callee => (&b"2"[..], ""),
+        };
+        // Neither a Call-ID nor a tag holds an octet 0.
+        [kind, self.call_id.as_bytes(), b"\0", self.caller_tag.as_bytes(), b"\0", tag.as_bytes(), b"\0", self.hops]
+            .concat()
+    }
 }
 
 fn code(transport: Transport) -> u8 {
@@ -129,8 +155,6 @@ fn transport(code: u8) -> Transport {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use super::*;
 
     const NOW: u64 = 1_800_000_000;
@@ -143,44 +167,67 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn sides() -> Sides {
-        let side = |transport, at: &str, direct| Side { hop: Target::new(transport, address(at)), direct };
-        Sides {
-            caller: side(Transport::Tls, "192.0.2.1:40000", true),
-            callee: side(Transport::Udp, "[2001:db8::7]:5060", true),
-        }
+    fn content() -> Content {
+        let sides = Sides {
+            caller: Some(Target::new(Transport::Tls, address("192.0.2.1:40000"))),
+            callee: Some(Target::new(Transport::Udp, address("[2001:db8::7]:5060"))),
+        };
+        Content { sides, target: targets::Target(77) }
+    }
+
+    fn dialog(holder: Holder<'static>) -> Dialog<'static> {
+        Dialog { call_id: "c", caller_tag: "a", holder, hops: b"hop" }
+    }
+
+    const CALLER: Holder<'static> = Holder::Caller { callee_tag: "b" };
+
+    fn seal(signer: &RecordRoute, holder: Holder<'static>, content: &Content) -> String {
+        signer.seal(NOW, &dialog(holder), address("192.0.2.1:5060"), content)
     }
 
     #[test]
-    fn a_token_comes_back_from_both_sides() {
+    fn a_token_comes_back_to_its_holder() {
         let signer = signer(1);
-        for (caller, callee) in [(true, true), (true, false), (false, true), (false, false)] {
-            let mut sides = sides();
-            (sides.caller.direct, sides.callee.direct) = (caller, callee);
-            let token = signer.seal(NOW, "c", "a", &sides);
-            assert_eq!(signer.open(NOW, &token, "c", "a", "b"), Ok((true, sides.clone())));
-            assert_eq!(signer.open(NOW, &token, "c", "b", "a"), Ok((false, sides)));
+        let none = Sides { caller: None, callee: None };
+        let one = Sides { caller: None, ..content().sides };
+        for sides in [content().sides, none, one] {
+            for holder in [CALLER, Holder::Callee] {
+                let content = Content { sides: sides.clone(), ..content() };
+                let token = seal(&signer, holder, &content);
+                assert_eq!(signer.open(NOW, &token, &dialog(holder)), Ok(content));
+            }
         }
     }
 
     #[test]
     fn lesson_14_a_token_serves_its_own_dialog_only() {
         let signer = signer(1);
-        let token = signer.seal(NOW, "c", "a", &sides());
-        assert_eq!(signer.open(NOW, &token, "other", "a", "b"), Err(TokenError::Forged));
-        assert_eq!(signer.open(NOW, &token, "c", "x", "b"), Err(TokenError::Forged));
-        assert!(signer.open(NOW + LIFETIME + 1, &token, "c", "a", "b").is_err());
-        assert!(self::signer(2).open(NOW, &token, "c", "a", "b").is_err());
-        assert!(signer.open(NOW, "", "c", "a", "b").is_err());
-        assert!(signer.open(NOW, &token[1..], "c", "a", "b").is_err());
+        for holder in [CALLER, Holder::Callee] {
+            let token = seal(&signer, holder, &content());
+            let mine = dialog(holder);
+            let other = if holder == CALLER { Holder::Callee } else { CALLER };
+            for wrong in [
+                Dialog { call_id: "other", ..mine },
+                Dialog { caller_tag: "x", ..mine },
+                Dialog { hops: b"", ..mine },
+                dialog(other),
+                dialog(Holder::Caller { callee_tag: "x" }),
+            ] {
+                assert_eq!(signer.open(NOW, &token, &wrong), Err(TokenError::Forged), "{wrong:?}");
+            }
+            assert!(signer.open(NOW + LIFETIME + 1, &token, &mine).is_err());
+            assert!(self::signer(2).open(NOW, &token, &mine).is_err());
+            assert!(signer.open(NOW, "", &mine).is_err());
+            assert!(signer.open(NOW, &token[1..], &mine).is_err());
+        }
     }
 
     #[test]
     fn rotation_of_the_keys_leaves_calls_alone() {
         let mut ring = auth::KeyRing::single([1; 32]);
-        let token = signer(1).seal(NOW, "c", "a", &sides());
+        let token = seal(&signer(1), CALLER, &content());
         ring.rotate(NOW + 10, [2; 32], LIFETIME);
         let later = RecordRoute::new(&ring).unwrap();
-        assert!(later.open(NOW + 1000, &token, "c", "a", "b").is_ok());
+        assert!(later.open(NOW + 1000, &token, &dialog(CALLER)).is_ok());
     }
 }

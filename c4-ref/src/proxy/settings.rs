@@ -66,6 +66,8 @@ pub struct Settings {
     pub bounds: Bounds,
     /// Time between keepalives of a NATed contact; `None`: off.
     pub keepalive: Option<Duration>,
+    /// How long the phones of a call may ring; zero: no limit but Timer C.
+    pub ringing_limit: Duration,
     /// Calls at a time, per shard.
     pub max_calls: usize,
     /// Transactions at a time, per shard and side.
@@ -145,6 +147,7 @@ impl Settings {
                 max_contacts: config.registrar.max_contacts,
             },
             keepalive: (config.keepalive.interval_s > 0).then(|| Duration::from_secs(config.keepalive.interval_s)),
+            ringing_limit: Duration::from_secs(config.ringing_limit_s),
             max_calls: MAX_CALLS,
             max_transactions: 1 << 20,
         })

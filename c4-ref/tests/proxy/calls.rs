@@ -205,6 +205,31 @@ fn ringing_ends_after_120_s_by_default() {
 }
 
 #[test]
+fn rfc3261_16_8_timer_c_cancels_a_branch_that_is_silent_after_180_and_101_to_199_restart_it() {
+    let mut config = open();
+    config.ringing_limit_s = 0;
+    let mut rig = Rig::new(&config);
+    rig.registered("bob", BOB, "");
+    rig.udp(ALICE, &invite("bob@example.com", "c").text());
+    let offer = rig.find("INVITE", BOB);
+    rig.udp(BOB, &reply(&offer, "180 Ringing", "b", "sip:bob@192.0.2.2:5060"));
+    for provisional in ["183 Session Progress", "199 Early Dialog Terminated"] {
+        rig.pass(s(184));
+        rig.udp(BOB, &reply(&offer, provisional, "b", "sip:bob@192.0.2.2:5060"));
+    }
+    rig.pass(s(180));
+    rig.udp(BOB, &reply(&offer, "100 Trying", "", ""));
+    assert!(rig.take().iter().all(|sent| sent.what() != "CANCEL"), "more than three minutes (§16.6 step 11)");
+    rig.pass(s(6));
+    rig.find("CANCEL", BOB);
+    rig.udp(BOB, &reply(&offer, "487 Request Terminated", "b", ""));
+    rig.find("408", ALICE);
+    assert_eq!((&rig.records[0]["status"], &rig.records[0]["released_by"]), (&408.into(), &"proxy".into()));
+    rig.pass(s(40));
+    assert_eq!((&rig.stats()["transactions"], &rig.stats()["contexts"]), (&0.into(), &0.into()));
+}
+
+#[test]
 fn a_cancel_reaches_the_phone_and_the_record_says_who() {
     let mut rig = rig();
     rig.udp(ALICE, &invite("bob@example.com", "c").text());

@@ -55,7 +55,7 @@ fn nobody_relays_through_us_with_a_forged_or_borrowed_route() {
         .call("c", 3)
         .header("Route", &elsewhere);
     rig.udp(ALICE, &elsewhere.text());
-    assert_eq!(rig.look(), ["403 192.0.2.1:5060"], "our token, another's address");
+    assert_eq!(rig.look(), ["404 192.0.2.1:5060"], "our token, another's address");
 }
 
 #[test]
@@ -77,8 +77,12 @@ fn lesson_14_a_bye_of_another_dialog_ends_no_call() {
     let call = rig.established("c");
     let bye = call.of_caller("BYE", 5).ends("sip:alice@example.com", "a", "sip:bob@example.com", "other");
     rig.udp(ALICE, &bye.text());
-    let sent = rig.find("BYE", BOB);
-    rig.udp(BOB, &reply(&sent, "481 Call/Transaction Does Not Exist", "", ""));
+    assert_eq!(rig.look(), ["404 192.0.2.1:5060"], "the route is the caller's in its own dialog only");
+    let bye = call.of_callee("BYE", 5).ends("sip:bob@example.com", "other", "sip:alice@example.com", "a");
+    rig.udp(BOB, &bye.text());
+    let sent = rig.find("BYE", ALICE);
+    rig.udp(ALICE, &reply(&sent, "481 Call/Transaction Does Not Exist", "", ""));
+    rig.find("481", BOB);
     assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&1.into(), 0));
     rig.hang_up(&call);
     assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&0.into(), 1));
@@ -116,7 +120,7 @@ fn a_bye_that_never_reaches_the_other_side_ends_no_call() {
     nowhere = nowhere.header("Route", &call.caller_routes[0]);
     rig.udp(ALICE, &nowhere.text());
     assert_eq!(rig.look(), ["403 192.0.2.1:5060"]);
-    assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&1.into(), 0), "a name that bob never gave");
+    assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&1.into(), 0), "nobody's target");
     rig.udp(ALICE, &call.of_caller("BYE", 4).text());
     let sent = rig.find("BYE", BOB);
     rig.udp(BOB, &reply(&sent, "483 Too Many Hops", "", ""));

@@ -17,4 +17,5 @@ mod limits;
 mod registrations;
 mod remote;
 mod shards;
+mod targets;
 mod trunks;

@@ -44,8 +44,8 @@ fn who_owns_a_dialog_sends_nothing_to_a_third_party() {
     }
     let further = astray(&call, "INFO", 10, "sip:bob@192.0.2.2:5060").header("Route", "<sip:203.0.113.66;lr>");
     rig.udp(ALICE, &further.text());
-    assert_eq!(rig.look(), ["403 192.0.2.1:5060"], "a Route of her own behind ours");
-    assert_eq!(rig.stats()["rejected"]["foreign-target"], 10);
+    assert_eq!(rig.look(), ["404 192.0.2.1:5060"], "a Route of her own behind ours");
+    assert_eq!(rig.stats()["rejected"]["foreign-target"], 8);
 }
 
 #[test]

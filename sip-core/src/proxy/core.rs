@@ -12,7 +12,7 @@ use super::max_forwards;
 use super::next_hop::{self, NextHop, NoNextHop};
 use super::route::{self, Preprocessed};
 use super::stats::Stats;
-use super::table::{Contexts, Owners, Timers};
+use super::table::{Contexts, Owner, Owners, Timers};
 use super::targets::{Branch, Queue};
 use super::validate::{self, Refusal};
 use crate::flow::{Destination, Target};
@@ -20,7 +20,7 @@ use crate::header::Header;
 use crate::message::{Checked, Request, Response};
 use crate::method::Method;
 use crate::status::StatusCode;
-use crate::transaction::{Busy, Layer, ServerId};
+use crate::transaction::{Busy, ClientId, Layer, ServerId};
 
 /// The proxy core of RFC 3261 §16: response contexts over a [transaction layer](Layer).
 ///
@@ -241,7 +241,16 @@ impl Proxy {
         self.contexts.get(id).map(|context| &context.request)
     }
 
-    /// The same, to change it for all branches that are yet to be sent: credentials taken off, an identity put on.
+    /// The request of the context that a client transaction is a branch of, while that exists: for applications that look at
+    /// a response before they hand it in.
+    pub fn request_of_branch(&self, id: ClientId) -> Option<&Request> {
+        match self.owners.clients.get(&id)? {
+            Owner::Leg(context, _) => self.request_of(*context),
+            Owner::Answered(tail) => self.request_of(tail.id),
+        }
+    }
+
+    /// The same as [`request_of`](Self::request_of), to change it for all branches that are yet to be sent: credentials taken off, an identity put on.
     pub fn request_mut(&mut self, id: ContextId) -> Option<&mut Request> {
         self.contexts.get_mut(id).map(|context| &mut context.request)
     }

@@ -79,8 +79,6 @@ pub enum Event {
         status: StatusCode,
         /// The To tag of the answer.
         to_tag: Option<Box<str>>,
-        /// Where requests to whoever answered go from here.
-        remote: Option<Remote>,
         /// Whether it is the context's first.
         first: bool,
     },
@@ -93,15 +91,6 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
     },
-}
-
-/// Where requests to one side of a dialog go from here (RFC 3261 §12.1.2).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Remote {
-    /// The Record-Route next to ours on that side, else the Contact.
-    pub uri: Box<str>,
-    /// Whether it is a Record-Route, which no target refresh changes (RFC 3261 §12.2).
-    pub routed: bool,
 }
 
 /// How a context ended.

@@ -32,7 +32,7 @@ pub mod validate;
 pub use config::Config;
 pub use context::Options;
 pub use core::{AckDropped, CommandError, Proxy, Rejected};
-pub use event::{BranchRef, By, Cause, ContextId, Event, Outcome, Remote};
+pub use event::{BranchRef, By, Cause, ContextId, Event, Outcome};
 pub use local::Locals;
 pub use stats::Stats;
 pub use targets::{Branch, Edit, Hunt};

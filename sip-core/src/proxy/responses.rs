@@ -7,19 +7,16 @@ use smallvec::SmallVec;
 use super::best::Candidate;
 use super::context::{Context, LegState};
 use super::core::Proxy;
-use super::event::{By, Cause, Event, Outcome, Remote};
+use super::event::{By, Cause, Event, Outcome};
 use super::hash::HashKey;
-use super::local::Locals;
 use super::stateless;
 use super::table::{Owner, Tail};
 use super::targets::Hunt;
 use crate::flow::Destination;
-use crate::header::{Header, NameAddr};
 use crate::message::{Checked, Response};
 use crate::method::Method;
 use crate::status::StatusCode;
 use crate::transaction::{self, ClientId, Layer};
-use crate::uri::Uri;
 
 /// RFC 3326 §2, for the branches that rang in vain.
 const ANSWERED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
@@ -103,8 +100,7 @@ impl Proxy {
             }
             Some(Owner::Answered(tail)) => {
                 if response.status().is_success() {
-                    let remote = next_hop_of(&self.config.locals, &response);
-                    let event = tail.answer(self.tag_key, &response, remote);
+                    let event = tail.answer(self.tag_key, &response);
                     let server = tail.server;
                     if self.respond(now, layer, server, response) {
                         self.events.extend(event);
@@ -165,7 +161,6 @@ impl Proxy {
             branch,
             status: response.status(),
             to_tag: response.to_tag().map(Into::into),
-            remote: next_hop_of(&self.config.locals, &response),
             first,
         });
         if context.invite {
@@ -287,29 +282,16 @@ impl Proxy {
 
 impl Tail {
     /// A further 2xx; told unless it is a retransmission.
-    fn answer(&mut self, key: HashKey, response: &Response, remote: Option<Remote>) -> Option<Event> {
+    fn answer(&mut self, key: HashKey, response: &Response) -> Option<Event> {
         note_answer(&mut self.answers, key, response).then(|| Event::Answered {
             id: self.id,
             user: self.user,
             branch: self.branch,
             status: response.status(),
             to_tag: response.to_tag().map(Into::into),
-            remote,
             first: false,
         })
     }
-}
-
-/// Where requests to the answering side go from here (RFC 3261 §12.1.2, §16.12): the Record-Route next to ours on that
-/// side, else the Contact.
-fn next_hop_of(locals: &Locals, response: &Response) -> Option<Remote> {
-    let is_ours = |value: &&[u8]| {
-        let uri = NameAddr::parse(value).and_then(|address| Uri::parse(address.uri));
-        uri.is_some_and(|uri| locals.is_local(&uri))
-    };
-    let route = response.values(Header::RecordRoute).take_while(|value| !is_ours(value)).last();
-    let value = route.or_else(|| response.values(Header::Contact).next())?;
-    NameAddr::parse(value).map(|address| Remote { uri: address.uri.into(), routed: route.is_some() })
 }
 
 /// Whether this To tag is new among the answers of a request.
