@@ -85,11 +85,15 @@ impl Media {
     /// Decides about a packet that came to `socket` from `from`.
     pub fn forward(&mut self, now: Instant, socket: SocketId, from: SocketAddr, packet: &mut Packet) -> Verdict {
         let Some(source) = self.socket_mut(socket) else { return Verdict::Drop(Reason::Closed) };
-        match source.admit(now, from, packet.payload()) {
-            Err(reason) => {
-                source.count_drop(reason);
-                Verdict::Drop(reason)
-            }
+        let admitted = source.admit(now, from, packet.payload());
+        if let Err(reason) = admitted {
+            source.count_drop(reason);
+        }
+        if std::mem::take(&mut source.found) {
+            self.found(socket);
+        }
+        match admitted {
+            Err(reason) => Verdict::Drop(reason),
             Ok((out, age)) => match self.send_by(out, age, packet.payload().len()) {
                 Some(to) => Verdict::Send { socket: out, to },
                 None => {
@@ -99,6 +103,17 @@ impl Media {
                     Verdict::Drop(Reason::NoDestination)
                 }
             },
+        }
+    }
+
+    /// The party of `socket` was found: the other socket of the pair hears of it.
+    #[cold]
+    fn found(&mut self, socket: SocketId) {
+        let Some(Socket { setup, .. }) = self.socket(socket) else { return };
+        let (kind, signalled) = (setup.kind, setup.signalled);
+        let Some(rtp) = self.socket(socket).and_then(Socket::learned).filter(|_| kind == Kind::Rtp) else { return };
+        if let Some(beside) = self.socket_mut(SocketId(socket.0 ^ 1)) {
+            beside.follow(signalled, rtp);
         }
     }
 
@@ -121,7 +136,7 @@ impl Socket {
             Kind::Opaque => false,
             kind => is_rtcp(payload, kind)?,
         };
-        if !self.observe(from) {
+        if !self.observe(now, from) {
             return Err(Reason::Source);
         }
         self.received.count(payload.len());

@@ -62,15 +62,15 @@ pub enum Learning {
     Off,
     /// The first packet decides.
     Immediate,
-    /// The first packet after some seconds decides.
+    /// The first packet decides for three seconds, the first one after them for good.
     Delayed,
-    /// The best candidate of the first seconds.
+    /// The best candidate of the first three seconds (see [`nat::latch`]).
     #[default]
     Heuristic,
 }
 
 /// How a socket is used from now on; the statistics go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setup {
     /// What it carries.
     pub kind: Kind,
@@ -82,7 +82,7 @@ pub struct Setup {
     pub received_from: Option<IpAddr>,
     /// How the party's real address is learned.
     pub learning: Learning,
-    /// Packets from elsewhere are dropped once an address is learned.
+    /// Packets from elsewhere are dropped once an address is learned; else they pass, but nothing is sent there.
     pub strict: bool,
     /// The party may move at any time (flag `media handover`).
     pub handover: bool,
@@ -92,6 +92,24 @@ pub struct Setup {
     pub out_rtcp: Option<SocketId>,
     /// Nothing passes.
     pub blocked: bool,
+}
+
+impl Default for Setup {
+    /// RTP from an address that is yet to be signalled, to nobody; strict.
+    fn default() -> Setup {
+        Setup {
+            kind: Kind::Rtp,
+            mux: false,
+            signalled: None,
+            received_from: None,
+            learning: Learning::default(),
+            strict: true,
+            handover: false,
+            out_rtp: None,
+            out_rtcp: None,
+            blocked: false,
+        }
+    }
 }
 
 /// No pair of ports is left, or the system gives no more sockets.

@@ -1,9 +1,11 @@
 //! A socket of the table.
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-use super::{Learning, Reason, Setup};
+use nat::latch::{self, Expected, Latch, LatchConfig, Observed};
+
+use super::{Kind, Learning, Reason, Setup};
 
 /// Packets and octets of payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,16 +44,20 @@ impl SocketStats {
     }
 }
 
+/// How long learning goes on, in both modes that take time.
+const WINDOW: Duration = Duration::from_secs(3);
+
 /// A socket that faces one party.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Socket {
     pub(super) setup: Setup,
     /// Of this place in the table; a socket that names an older one in its setup has lost its way out.
     pub(super) age: u32,
     /// Ages of `setup.out_rtp` and `setup.out_rtcp` when they were named.
     pub(super) out_age: [u32; 2],
-    /// Where the party was found; packets from elsewhere are dropped.
-    learned: Option<SocketAddr>,
+    latch: Latch,
+    /// The last packet has shown where the party is; the socket beside this one does not know yet.
+    pub(super) found: bool,
     pub(super) last: Option<Instant>,
     pub(super) received: Count,
     pub(super) sent: Count,
@@ -60,43 +66,64 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Used so from now on. Only signalling that changes the address lets it be learned anew.
-    pub(super) fn configure(&mut self, setup: &Setup, out_age: [u32; 2]) {
-        let same = self.setup.signalled == setup.signalled && self.setup.received_from == setup.received_from;
-        if !same || setup.learning == Learning::Off {
-            self.learned = None;
+    /// A socket at a place of this age that hears nothing yet.
+    pub(super) fn new(age: u32) -> Socket {
+        let setup = Setup::default();
+        Socket {
+            latch: Latch::new(latch_config(&setup)),
+            setup,
+            age,
+            out_age: [0; 2],
+            found: false,
+            last: None,
+            received: Count::default(),
+            sent: Count::default(),
+            errors: 0,
+            drops: [0; Reason::ALL.len()],
         }
+    }
+
+    /// Used so from now on. Only signalling that changes the address, or how it is learned, lets it be learned anew.
+    pub(super) fn configure(&mut self, now: Instant, setup: &Setup, out_age: [u32; 2]) {
+        let config = latch_config(setup);
+        if config != latch_config(&self.setup) {
+            self.latch = Latch::new(config);
+        }
+        self.latch.arm(now, Expected { signalled: setup.signalled, received_from: setup.received_from });
         self.setup = *setup;
         self.out_age = out_age;
     }
 
-    /// Whether `from` is the party. The first packet from its host decides its port.
+    /// Whether a packet that came `from` there is the party's.
     #[inline]
-    pub(super) fn observe(&mut self, from: SocketAddr) -> bool {
-        if self.learned == Some(from) {
-            return true;
+    pub(super) fn observe(&mut self, now: Instant, from: SocketAddr) -> bool {
+        match self.latch.observe(now, from) {
+            Observed::Accept => true,
+            Observed::Learned(_) => {
+                self.found = true;
+                true
+            }
+            Observed::Drop => false,
         }
-        self.learn(from)
     }
 
-    #[cold]
-    fn learn(&mut self, from: SocketAddr) -> bool {
-        let exact = self.setup.signalled == Some(from);
-        let host = |ip: IpAddr| ip == from.ip();
-        let plausible =
-            self.setup.signalled.is_some_and(|a| host(a.ip())) || self.setup.received_from.is_some_and(host);
-        let open = self.learned.is_none() || self.setup.handover;
-        let accept = exact && self.learned.is_none() || plausible && open && self.setup.learning != Learning::Off;
-        if accept {
-            self.learned = Some(from);
+    /// The party's RTP was found to come from this host, which is where its RTCP comes from too, unless signalling has
+    /// put them on two hosts.
+    pub(super) fn follow(&mut self, signalled: Option<SocketAddr>, rtp: SocketAddr) {
+        if self.setup.kind == Kind::Rtcp && self.setup.signalled.map(|at| at.ip()) == signalled.map(|at| at.ip()) {
+            self.latch.follow(rtp);
         }
-        accept
+    }
+
+    /// Where the party was found.
+    pub(super) fn learned(&self) -> Option<SocketAddr> {
+        self.latch.learned()
     }
 
     /// Where the party is: learned, else signalled.
     #[inline]
     pub(super) fn remote(&self) -> Option<SocketAddr> {
-        self.learned.or(self.setup.signalled)
+        self.latch.remote()
     }
 
     pub(super) fn count_drop(&mut self, reason: Reason) {
@@ -108,4 +135,14 @@ impl Socket {
     pub(super) fn stats(&self) -> SocketStats {
         SocketStats { received: self.received, sent: self.sent, errors: self.errors, drops: self.drops }
     }
+}
+
+fn latch_config(setup: &Setup) -> LatchConfig {
+    let learning = match setup.learning {
+        Learning::Off => latch::Learning::Off,
+        Learning::Immediate => latch::Learning::Immediate,
+        Learning::Delayed => latch::Learning::Delayed(WINDOW.as_millis() as u32),
+        Learning::Heuristic => latch::Learning::Heuristic,
+    };
+    LatchConfig { learning, strict: setup.strict, window: WINDOW, handover: setup.handover }
 }

@@ -88,7 +88,7 @@ impl Media {
         let place = self.vacant.pop().unwrap_or(self.entries.len() as u32);
         if place as usize == self.entries.len() {
             self.entries.push(None);
-            self.sockets.resize_with(self.entries.len() * 2, Socket::default);
+            self.sockets.resize_with(self.entries.len() * 2, || Socket::new(0));
         }
         self.opened += 1;
         // The place stands in the lower half, so that an id finds it without a table.
@@ -152,11 +152,10 @@ impl Media {
 
     /// Uses a socket so from now on; its statistics go on.
     pub fn configure(&mut self, now: Instant, socket: SocketId, setup: &Setup) {
-        let _ = now;
         let age = |out: Option<SocketId>| out.and_then(|out| self.socket(out)).map_or(0, |out| out.age);
         let ages = [age(setup.out_rtp), age(setup.out_rtcp)];
         if let Some(socket) = self.socket_mut(socket) {
-            socket.configure(setup, ages);
+            socket.configure(now, setup, ages);
         }
     }
 
@@ -202,7 +201,7 @@ impl Media {
         self.events.pop_front()
     }
 
-    fn socket(&self, id: SocketId) -> Option<&Socket> {
+    pub(super) fn socket(&self, id: SocketId) -> Option<&Socket> {
         self.sockets.get(id.0 as usize)
     }
 
@@ -221,9 +220,7 @@ impl Media {
             *entry = None;
         }
         for socket in self.sockets.iter_mut().skip(place * 2).take(2) {
-            let age = socket.age.wrapping_add(1);
-            *socket = Socket::default();
-            socket.age = age;
+            *socket = Socket::new(socket.age.wrapping_add(1));
         }
         self.vacant.push(place as u32);
     }

@@ -135,6 +135,48 @@ fn signalling_alone_lets_a_party_move() {
 }
 
 #[test]
+fn a_party_behind_nat_is_found_and_its_rtcp_is_believed_from_there_alone() {
+    let mut bed = Bed::new((30_000, 30_100));
+    let (a, b) = bed.call();
+    let outside = Some("198.51.100.7".parse().unwrap());
+    for socket in [a.rtp, a.rtcp] {
+        let setup = Setup { received_from: outside, ..bed.media.setup(socket).unwrap() };
+        bed.media.configure(bed.now, socket, &setup);
+    }
+    assert_eq!(bed.send(a.rtp, "198.51.100.7:31000", &rtp()), Verdict::Send { socket: b.rtp, to: addr(B) });
+    let to = addr("198.51.100.7:31000");
+    assert_eq!(bed.send(b.rtp, B, &rtp()), Verdict::Send { socket: a.rtp, to });
+    assert_eq!(bed.send(a.rtcp, "192.0.2.1:4001", &RR), Verdict::Drop(Reason::Source), "RTP has shown another host");
+    assert!(matches!(bed.send(a.rtcp, "198.51.100.7:31555", &RR), Verdict::Send { .. }));
+    assert_eq!(bed.media.remote(a.rtcp), Some(addr("198.51.100.7:31555")));
+}
+
+#[test]
+fn lesson_1_a_third_address_before_the_party_yields_to_it() {
+    let mut bed = Bed::new((30_000, 30_100));
+    let (a, b) = bed.call();
+    let stranger = "203.0.113.9:4000";
+    for _ in 0..500 {
+        bed.send(a.rtp, stranger, &rtp());
+        bed.now += Duration::from_millis(20);
+    }
+    assert_eq!(bed.send(a.rtp, A, &rtp()), Verdict::Send { socket: b.rtp, to: addr(B) });
+    assert_eq!(bed.send(a.rtp, stranger, &rtp()), Verdict::Drop(Reason::Source));
+    assert_eq!(bed.send(b.rtp, B, &rtp()), Verdict::Send { socket: a.rtp, to: addr(A) });
+}
+
+#[test]
+fn without_strictness_other_sources_are_heard_and_never_sent_to() {
+    let mut bed = Bed::new((30_000, 30_100));
+    let (a, b) = bed.call();
+    let setup = Setup { strict: false, ..bed.media.setup(a.rtp).unwrap() };
+    bed.media.configure(bed.now, a.rtp, &setup);
+    bed.send(a.rtp, A, &rtp());
+    assert!(matches!(bed.send(a.rtp, "203.0.113.9:4000", &rtp()), Verdict::Send { .. }));
+    assert_eq!(bed.send(b.rtp, B, &rtp()), Verdict::Send { socket: a.rtp, to: addr(A) });
+}
+
+#[test]
 fn opaque_sockets_pass_anything_and_blocked_ones_nothing() {
     let mut bed = Bed::new((30_000, 30_100));
     let (a, b) = bed.call();
