@@ -2,5 +2,6 @@
 
 pub mod proxy;
 pub mod register;
+pub mod sdp;
 pub mod sip;
 pub mod transaction;
