@@ -11,7 +11,7 @@ pub fn run(octets: &[u8]) {
     _ = session.lint();
     for media in session.medias() {
         _ = (media.port(), media.connection(), media.direction(), media.mid(), media.ptime(), media.rtcp());
-        _ = media.payload_types().filter_map(|number| media.rtpmap(number)).count();
+        _ = media.payload_types().filter_map(|number| media.codec(number)).count();
         _ = media.attributes().filter_map(|attribute| attribute.text()).count();
     }
     let before = session.clone();

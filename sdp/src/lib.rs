@@ -21,6 +21,7 @@ pub mod attribute;
 pub mod limits;
 pub mod line;
 pub mod media;
+pub mod payload_type;
 pub mod protocol;
 pub mod session;
 

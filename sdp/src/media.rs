@@ -4,6 +4,7 @@ use crate::attribute::{
     Attribute, AttributeName, BadAttribute, Direction, Fmtp, MaxPtime, Mid, Name, Ptime, Rtcp, Rtpmap, TypedAttribute,
 };
 use crate::line::{Bandwidth, Connection, MediaLine};
+use crate::payload_type::static_codec;
 use crate::protocol::Protocol;
 use crate::session::index::Line;
 use crate::{Scope, Session};
@@ -158,6 +159,21 @@ impl<'a> Media<'a> {
     /// The encoding that it maps a payload type to; None without a well-formed `a=rtpmap` for it.
     pub fn rtpmap(&self, payload_type: u8) -> Option<Rtpmap<'a>> {
         self.typed_all::<Rtpmap<'a>>().flatten().find(|map| map.payload_type == payload_type)
+    }
+
+    /// What a payload type means here: its well-formed `a=rtpmap`, else the static meaning (RFC 3551 §6). The number
+    /// need not be among [`payload_types`](Media::payload_types).
+    ///
+    /// ```
+    /// use c4_sdp::{Limits, Session};
+    /// let text = "v=0\r\nm=audio 4000 RTP/AVP 9 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+    /// let session = Session::parse(text.into(), &Limits::default()).unwrap();
+    /// let audio = session.media(0).unwrap();
+    /// let codecs: Vec<_> = audio.payload_types().filter_map(|number| audio.codec(number)).collect();
+    /// assert_eq!(codecs.iter().map(|codec| codec.encoding).collect::<Vec<_>>(), ["G722", "telephone-event"]);
+    /// ```
+    pub fn codec(&self, payload_type: u8) -> Option<Rtpmap<'a>> {
+        self.rtpmap(payload_type).or_else(|| static_codec(payload_type))
     }
 
     /// The parameters of a payload type.

@@ -58,6 +58,19 @@ fn rfc8866_5_7_and_6_7_media_inherit_connection_and_direction() {
 }
 
 #[test]
+fn rfc3551_6_rtpmap_goes_before_the_static_meaning() {
+    let text = "v=0\r\nm=audio 9 RTP/AVP 0 8 9 18 96\r\na=rtpmap:0 L16/16000\r\na=rtpmap:8\r\n\
+                m=audio 9 RTP/AVP 0\r\n";
+    let session = parse(text);
+    let codec = |media: usize, number| session.media(media).unwrap().codec(number).map(|codec| codec.to_string());
+    assert_eq!(codec(0, 0).as_deref(), Some("0 L16/16000"));
+    assert_eq!(codec(0, 8).as_deref(), Some("8 PCMA/8000"), "a malformed rtpmap maps nothing");
+    assert_eq!(codec(0, 9).as_deref(), Some("9 G722/8000"));
+    assert_eq!(codec(0, 96), None, "a dynamic type means what its rtpmap says");
+    assert_eq!(codec(1, 0).as_deref(), Some("0 PCMU/8000"), "the rtpmap of another media description");
+}
+
+#[test]
 fn edits_touch_the_lines_that_they_name_and_no_others() {
     let mut session = parse(PLAIN);
     session.set_origin_username("relay").unwrap();
