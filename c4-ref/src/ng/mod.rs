@@ -2,7 +2,7 @@
 //!
 //! A message is a cookie, a blank and a dictionary in [`bencode`]; it travels in a UDP datagram or one after the other
 //! on a TCP connection. [`Request`] and [`Reply`] are what the dictionaries say, [`Flags`] what a request asks of the
-//! media.
+//! media. [`server::Server`] is the side of the relay.
 //!
 //! ```
 //! use c4_ref::ng::{Command, Reply, Request};
@@ -15,10 +15,12 @@ pub mod bencode;
 mod command;
 mod flag_text;
 mod flags;
+mod framer;
 mod keys;
 mod refused;
 mod reply;
 mod request;
+pub mod server;
 mod words;
 mod write;
 
