@@ -239,6 +239,96 @@ fn status_of_message(phone: &mut Phone, user: &str, cseq: u32) -> String {
     answer[8..11].to_owned()
 }
 
+fn reload(ctl: &str) -> Result<serde_json::Value, String> {
+    c4_ref::io::admin::ask_socket(std::path::Path::new(ctl), "reload", &serde_json::Value::Null)
+}
+
+#[test]
+fn reload_takes_over_users_peers_and_switches_and_names_what_needs_a_restart() {
+    let scratch = Scratch::new("reload-toml");
+    let path = |name: &str| scratch.path().join(name).display().to_string();
+    let (port, trunk) = (free_port(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    trunk.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let file = path("c4.toml");
+    let write = |workers: usize, rest: &str| {
+        let text = format!(
+            "[admin]\nlisten = \"unix:{}\"\n[proxy]\nlisten = [\"udp:127.0.0.1:{port}\"]\n\
+             domains = [\"c4.test\"]\nworkers = {workers}\nstore.file = \"\"\ncdr = \"\"\n\
+             nonce-keys = \"{}\"\n{rest}",
+            path("proxy.ctl"),
+            path("proxy.keys")
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    let reload = || reload(&path("proxy.ctl"));
+    write(2, "auth.invite = false\n");
+    let _proxy = Daemon::start_sip(env!("CARGO_BIN_EXE_c4-proxy"), &["-c", &file], port);
+    let mut phone = Phone::udp("alice", "127.0.0.1", port);
+    let mut cseq = 0;
+    let mut status = |user: &str| {
+        cseq += 1;
+        status_of_message(&mut phone, user, cseq)
+    };
+    assert_eq!(status("dave"), "404");
+
+    let user = "[[proxy.user]]\nname = \"dave\"\nha1-md5 = \"00000000000000000000000000000000\"\n";
+    write(4, &format!("auth.invite = false\n{user}"));
+    let answer = reload().unwrap();
+    assert_eq!(answer, serde_json::json!({ "changed": ["proxy.user"], "restart": ["proxy.workers"] }));
+    wait_until_status(&mut status, "dave", "480", "a user of the file is known");
+
+    // Whatever is wrong, nothing changes: neither what comes before the mistake nor what comes after it.
+    for (rest, wrong) in [
+        ("auth.invite = true\nauth.register = maybe\n", ":11: "),
+        ("auth.invite = true\n[[proxy.user]]\nname = \"eve\"\nha1-md5 = \"x\"\n", ":13: proxy.user.ha1-md5: "),
+        ("auth.invite = true\nauth.algorithms = []\n", ":11: proxy.auth.algorithms "),
+        ("auth.invite = true\nusers-csv = \"/nonexistent/users.csv\"\n", "proxy.users-csv /nonexistent/users.csv: "),
+    ] {
+        write(2, rest);
+        let why = reload().unwrap_err();
+        assert!(why.contains(wrong), "{why}");
+        assert!(why.contains(&file) || why.contains("users.csv"), "{why}");
+        assert_eq!((status("dave"), status("eve")), ("480".into(), "404".into()), "{why}");
+    }
+
+    let peer = format!(
+        "[[proxy.peer]]\nname = \"carrier\"\ntarget = \"udp:{}\"\nprefixes = [\"9\"]\n",
+        trunk.local_addr().unwrap()
+    );
+    write(2, &format!("auth.invite = false\n{peer}"));
+    let answer = reload().unwrap();
+    assert_eq!(answer, serde_json::json!({ "changed": ["proxy.peer", "proxy.user"], "restart": [] }));
+    wait_until_status(&mut status, "dave", "404", "a user that is gone from the file is gone");
+    let invite = phone.request("INVITE", "sip:900@c4.test", "sip:900@c4.test", 1000, "");
+    phone.send(&invite);
+    let mut buffer = [0; 4096];
+    let length = trunk.recv(&mut buffer).unwrap();
+    assert!(buffer[..length].starts_with(b"INVITE "), "a trunk of the file is called");
+
+    write(2, &format!("auth.invite = true\n{peer}"));
+    assert_eq!(reload().unwrap(), serde_json::json!({ "changed": ["proxy.auth.invite"], "restart": [] }));
+    let mut other = Phone::udp("bob", "127.0.0.1", port);
+    let mut cseq = 0;
+    let mut status = |user: &str| {
+        cseq += 1;
+        status_of_message(&mut other, user, cseq)
+    };
+    wait_until_status(&mut status, "dave", "407", "everybody is challenged");
+}
+
+/// Workers hear of a reload after its answer.
+fn wait_until_status(status: &mut impl FnMut(&str) -> String, user: &str, wanted: &str, what: &str) {
+    let deadline = Instant::now() + common::PATIENCE;
+    loop {
+        let status = status(user);
+        if status == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: {status}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn sighup_and_reload_read_the_users_again_and_a_broken_file_changes_nothing() {
     let scratch = Scratch::new("reload");
@@ -273,14 +363,13 @@ fn sighup_and_reload_read_the_users_again_and_a_broken_file_changes_nothing() {
         assert!(Instant::now() < deadline, "SIGHUP reads the file again");
         std::thread::sleep(Duration::from_millis(50));
     }
-    let reload =
-        || c4_ref::io::admin::ask_socket(std::path::Path::new(&path("proxy.ctl")), "reload", &serde_json::Value::Null);
+    let reload = || reload(&path("proxy.ctl"));
     std::fs::write(&users, "alice,c4.test,x\n").unwrap();
-    assert_eq!(reload(), Ok(true.into()));
-    std::thread::sleep(Duration::from_millis(200));
+    let broken = reload().unwrap_err();
+    assert!(broken.contains("proxy.users-csv") && broken.contains(&users) && broken.contains("line 1"), "{broken}");
     assert_eq!((status("alice"), status("dave")), ("480".into(), "480".into()), "the old users stay");
     std::fs::write(&users, "alice;c4.test;x\n").unwrap();
-    assert_eq!(reload(), Ok(true.into()));
+    assert_eq!(reload(), Ok(serde_json::json!({ "changed": [], "restart": [] })), "no setting, only a file's content");
     let deadline = Instant::now() + common::PATIENCE;
     while status("dave") != "404" {
         assert!(Instant::now() < deadline, "so does the admin method");

@@ -60,7 +60,7 @@ pub const METHODS: &[Method] = &[
     Method { name: "tls.reload", help: "read the certificate files again", scope: Scope::Driver },
     Method {
         name: "reload",
-        help: "read certificates, keys and users again, open the record file again",
+        help: "read the configuration, certificates, keys and users again; answers what changed and what needs a restart",
         scope: Scope::Driver,
     },
     Method { name: "stop", help: "stop the program, flushing what is durable", scope: Scope::Driver },

@@ -149,9 +149,30 @@ fn in_override(change: &Override, message: &str) -> LoadError {
 
 fn in_file(name: &str, text: &str, error: &toml::de::Error) -> LoadError {
     let start = error.span().map(|span| span.start);
-    let line = start.map(|start| text.bytes().take(start).filter(|&b| b == b'\n').count() + 1);
+    let line = start.map(|start| line_at(text, start));
     let key = start.and_then(|start| key_at(text, start));
     LoadError { source: name.into(), line, key, message: plain(error.message()) }
+}
+
+/// The line of the text, from 1, where this key stands; of a key in a list of tables, that of the list's first one.
+pub fn line_of(text: &str, key: &str) -> Option<usize> {
+    let (table, _) = DeTable::parse_recoverable(text);
+    let start = find(table.get_ref(), key)?;
+    Some(line_at(text, start))
+}
+
+fn find(table: &DeTable<'_>, key: &str) -> Option<usize> {
+    let (first, rest) = key.split_once('.').unwrap_or((key, ""));
+    let (name, value) = table.iter().find(|(name, _)| name.get_ref() == first)?;
+    match value.get_ref() {
+        _ if rest.is_empty() => Some(name.span().start),
+        DeValue::Table(inner) => find(inner, rest),
+        _ => None,
+    }
+}
+
+fn line_at(text: &str, start: usize) -> usize {
+    text.bytes().take(start).filter(|&b| b == b'\n').count() + 1
 }
 
 /// The path of the innermost key at this place of the text.

@@ -4,6 +4,8 @@
 //! text (file, `-s` overrides, errors that name file, line, key and accepted values) is in [`load`] and [`cli`].
 
 #[cfg(feature = "daemon")]
+pub mod change;
+#[cfg(feature = "daemon")]
 pub mod cli;
 mod endpoint;
 mod lb;

@@ -146,9 +146,20 @@ pub struct User {
     /// User name; `name` or `name@domain`.
     pub name: String,
     /// MD5 of name:realm:password, 32 hex digits.
+    #[serde(deserialize_with = "hex::<32, _>")]
     pub ha1_md5: String,
     /// SHA-256 of name:realm:password, 64 hex digits.
+    #[serde(deserialize_with = "hex::<64, _>")]
     pub ha1_sha256: String,
+}
+
+/// Nothing or so many hex digits. The error does not repeat the text: it may be a secret in the wrong place.
+fn hex<'de, const DIGITS: usize, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() || (text.len() == DIGITS && text.bytes().all(|octet| octet.is_ascii_hexdigit())) {
+        return Ok(text);
+    }
+    Err(serde::de::Error::custom(format!("is no hash; accepted: {DIGITS} hexadecimal digits")))
 }
 
 impl std::fmt::Debug for User {

@@ -194,3 +194,51 @@ fn the_relay_says_what_it_cannot_start_with() {
     }
     assert!(error("[relay]\ninterfaces = [\"lan\"]\n").contains("relay.interfaces: `lan` is no interface"));
 }
+
+#[test]
+fn a_hash_that_is_none_is_named_by_line_and_not_repeated() {
+    let text = "[proxy]\n[[proxy.user]]\nname = \"alice\"\nha1-md5 = \"secret\"\n";
+    assert_eq!(error(text), "c4.toml:4: proxy.user.ha1-md5: is no hash; accepted: 32 hexadecimal digits");
+}
+
+#[test]
+fn a_key_is_found_in_the_text() {
+    let text = "[proxy]\nlisten = []\nauth = { invite = true }\n\n[[proxy.user]]\nname = \"alice\"\n";
+    for (key, line) in [("proxy.listen", Some(2)), ("proxy.auth.invite", Some(3)), ("proxy.domains", None)] {
+        assert_eq!(super::load::line_of(text, key), line, "{key}");
+    }
+}
+
+#[test]
+fn a_running_program_takes_over_what_it_can_and_names_the_rest() {
+    let old = load("", "[proxy]\ndomains = [\"a.example\"]\ncdr = \"a\"\n", &[]).unwrap();
+    let new = "[lb]\nworkers = 3\n[proxy]\ndomains = [\"b.example\", \"a.example\"]\ncdr = \"b\"\n\
+        auth = { invite = false, algorithms = [\"md5\"] }\nregistrar.max-contacts = 3\n\
+        [[proxy.user]]\nname = \"alice\"\n[[proxy.peer]]\nname = \"carrier\"\n";
+    let new = load("", new, &[]).unwrap();
+    let changes = super::change::changes(&old, &new, &[Role::Proxy]).unwrap();
+    let live = ["auth.invite", "domains", "peer", "registrar.max-contacts", "user"].map(|key| format!("proxy.{key}"));
+    let (mut taken, mut restart) = (changes.live.clone(), changes.restart.clone());
+    taken.sort();
+    restart.sort();
+    assert_eq!(taken, live);
+    let keys = ["proxy.auth.algorithms", "proxy.cdr", "proxy.realm"];
+    assert_eq!(restart, keys, "the realm was the first domain, and the challenges keep it");
+    let now = &changes.config.proxy;
+    assert_eq!((now.cdr.as_str(), now.effective_realm(), now.user.len()), ("a", "a.example", 1));
+    assert_eq!((now.domains.len(), now.auth.invite, now.auth.algorithms.len()), (2, false, 2));
+    assert_eq!(changes.config.lb, old.lb, "the balancer's table is not the proxy's");
+    // Once more: what was taken over is no change any more, what waits for the restart is named again.
+    let again = super::change::changes(&changes.config, &new, &[Role::Proxy]).unwrap();
+    assert_eq!((again.live, again.restart), (vec![], changes.restart));
+}
+
+#[test]
+fn every_live_key_is_a_key() {
+    let table = toml::Table::try_from(Config::default()).unwrap();
+    for live in super::change::LIVE {
+        let mut path = live.split('.');
+        let first = table.get(path.next().unwrap());
+        assert!(path.try_fold(first.unwrap(), |value, key| value.get(key)).is_some(), "{live}");
+    }
+}

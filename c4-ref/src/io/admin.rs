@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use super::server::Handle;
 use crate::admin::{self, Command, ErrorCode, Request, Scope, error_line, parse_line, reply_line};
@@ -25,13 +26,17 @@ const CLIENTS: usize = 16;
 /// A client that says nothing for so long is let go.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// An order to the program as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+const STOPPING: &str = "the program is stopping";
+
+/// An order to the program as a whole. With a reply, the answer waits for it.
+#[derive(Debug)]
 pub enum Order {
     /// Flush and end.
     Stop,
-    /// Read certificates, keys and users again.
-    Reload,
+    /// Read the configuration and the files that it names again.
+    Reload(oneshot::Sender<admin::Answer>),
+    /// Read the certificate files again.
+    Certificates(oneshot::Sender<admin::Answer>),
 }
 
 /// Listens on the admin socket. The file goes when this is dropped.
@@ -141,12 +146,17 @@ async fn answer(request: Request, service: &Service) -> String {
         ("rpc.list", _) => Some(Ok(admin::list())),
         ("info", _) => Some(Ok(info(service))),
         ("sockets", _) => Some(Ok(sockets(service))),
-        ("tls.reload" | "reload", _) => Some(order(service, Order::Reload)),
-        ("stop", _) => Some(order(service, Order::Stop)),
+        ("tls.reload", _) => Some(order(service, Order::Certificates).await),
+        ("reload", _) => Some(order(service, Order::Reload).await),
+        // The answer is out before the program ends.
+        ("stop", _) => Some(service.orders.send(Order::Stop).map(|()| Value::Bool(true)).map_err(|_| STOPPING.into())),
         _ => None,
     };
     match result {
         Some(Ok(value)) => reply_line(&id, &value),
+        Some(Err(why)) if known.is_some_and(|known| known.scope == Scope::Driver) => {
+            error_line(&id, ErrorCode::Internal, &why)
+        }
         Some(Err(why)) => error_line(&id, ErrorCode::InvalidParams, &why),
         None => error_line(&id, ErrorCode::MethodNotFound, &format!("{method} is no method here, see rpc.list")),
     }
@@ -197,8 +207,10 @@ fn sockets(service: &Service) -> Value {
     service.servers.iter().flat_map(line).collect()
 }
 
-fn order(service: &Service, order: Order) -> admin::Answer {
-    service.orders.send(order).map(|()| Value::Bool(true)).map_err(|_| "the program is stopping".into())
+async fn order(service: &Service, order: impl FnOnce(oneshot::Sender<admin::Answer>) -> Order) -> admin::Answer {
+    let (reply, answer) = oneshot::channel();
+    service.orders.send(order(reply)).map_err(|_| STOPPING)?;
+    answer.await.unwrap_or_else(|_| Err(STOPPING.into()))
 }
 
 /// Asks the program behind an admin socket.

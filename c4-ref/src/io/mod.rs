@@ -22,6 +22,7 @@ pub mod phones;
 mod poller;
 mod process;
 pub mod program;
+mod reload;
 pub mod roles;
 mod server;
 mod sockets;

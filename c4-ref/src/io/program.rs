@@ -11,7 +11,8 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::admin::{AdminSocket, Order, Service};
 use super::cdr::{CdrThread, CdrWriter};
-use super::server::{Handle, Options, Server, Timeouts};
+use super::reload::Reload;
+use super::server::{Options, Server, Timeouts};
 use super::store::StoreThread;
 use super::tls::Tls;
 use super::{files, logs, process};
@@ -62,8 +63,8 @@ pub struct Running {
     pub reread: Option<Reread>,
 }
 
-/// Reads files again; the error says which one is wrong.
-pub type Reread = Box<dyn Fn() -> Result<News, Failure>>;
+/// Reads the files of this configuration again; the error says which one is wrong.
+pub type Reread = Box<dyn Fn(&Config) -> Result<News, Failure>>;
 
 impl Running {
     /// Stops the workers and waits until all is written; whether everything ended in order.
@@ -129,10 +130,8 @@ pub fn run(name: &'static str, args: &Args, roles: &[Starter]) -> Result<(), Fai
         print(&load::print(&config));
         return Ok(());
     }
-    let mut warnings = Vec::new();
-    for (role, _) in roles {
-        warnings.extend(config.check(*role).map_err(|invalid| Failure::config(in_file(args, &invalid)))?);
-    }
+    let names: Vec<Role> = roles.iter().map(|(role, _)| *role).collect();
+    let warnings = check(args, &config, &names)?;
     if args.check {
         // Where nothing can be read there is nothing to check: the files of [tls] count.
         Tls::new(&config.tls).map_err(Failure::config)?;
@@ -149,14 +148,25 @@ pub fn run(name: &'static str, args: &Args, roles: &[Starter]) -> Result<(), Fai
         let options = options(*role, &config, &tls, files / roles.len().max(1));
         running.push(start(&config, &options)?);
     }
-    supervise(name, &config, &tls, running)
+    let rereads = running.iter_mut().filter_map(|role| Some((role.server.handle(), role.reread.take()?))).collect();
+    let records = running.iter().filter_map(|role| role.cdr.as_ref().map(|(writer, _)| writer.clone())).collect();
+    let admin = config.admin.path(name);
+    let reload = Reload { args, roles: names, running: config, tls: &tls, rereads, records };
+    supervise(name, admin, reload, running)
 }
 
-fn in_file(args: &Args, invalid: &crate::config::Invalid) -> String {
-    match &args.file {
-        Some(file) => format!("{}: {invalid}", file.display()),
-        None => invalid.to_string(),
-    }
+/// The warnings about a configuration that these roles can start with.
+///
+/// # Errors
+/// File, line and key of what they cannot start with.
+pub(super) fn check(args: &Args, config: &Config, roles: &[Role]) -> Result<Vec<String>, Failure> {
+    let warnings = roles.iter().map(|role| config.check(*role)).collect::<Result<Vec<_>, _>>();
+    warnings.map(|warnings| warnings.concat()).map_err(|invalid| {
+        let Some(file) = &args.file else { return Failure::config(invalid) };
+        let line = std::fs::read_to_string(file).ok().and_then(|text| load::line_of(&text, &invalid.key));
+        let line = line.map_or_else(String::new, |line| format!(":{line}"));
+        Failure::config(format!("{}{line}: {invalid}", file.display()))
+    })
 }
 
 /// The configuration that the command line asks for.
@@ -204,10 +214,15 @@ pub fn worker_count(setting: usize) -> usize {
 }
 
 /// Serves signals and the admin socket until the end, then ends everything in order.
-fn supervise(name: &'static str, config: &Config, tls: &Tls, mut running: Vec<Running>) -> Result<(), Failure> {
+fn supervise(
+    name: &'static str,
+    admin: Option<String>,
+    reload: Reload<'_>,
+    mut running: Vec<Running>,
+) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
     let tasks = tokio::task::LocalSet::new();
-    let ended = tasks.block_on(&runtime, control(name, config, tls, &mut running));
+    let ended = tasks.block_on(&runtime, control(name, admin, reload, &mut running));
     let mut orderly = true;
     for role in running {
         orderly &= role.stop();
@@ -218,16 +233,18 @@ fn supervise(name: &'static str, config: &Config, tls: &Tls, mut running: Vec<Ru
     }
 }
 
-async fn control(name: &'static str, config: &Config, tls: &Tls, running: &mut [Running]) -> Result<(), Failure> {
+async fn control(
+    name: &'static str,
+    admin: Option<String>,
+    mut reload: Reload<'_>,
+    running: &mut [Running],
+) -> Result<(), Failure> {
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::system)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::system)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::system)?;
     let (orders, mut ordered) = unbounded_channel();
     let servers: Vec<_> = running.iter().map(|role| role.server.handle()).collect();
-    let rereads = running.iter_mut().filter_map(|role| Some((role.server.handle(), role.reread.take()?))).collect();
-    let files = Files { config, tls, rereads };
-    let records: Vec<_> = running.iter().filter_map(|role| role.cdr.as_ref().map(|(w, _)| w.clone())).collect();
-    let socket = match config.admin.path(name) {
+    let socket = match admin {
         Some(path) => Some(
             AdminSocket::bind(Path::new(&path)).map_err(|e| Failure::system(format!("admin.listen {path}: {e}")))?,
         ),
@@ -244,10 +261,13 @@ async fn control(name: &'static str, config: &Config, tls: &Tls, running: &mut [
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => files.reload(&records),
+            // The log has the answer.
+            _ = hangup.recv() => drop(reload.run()),
             order = ordered.recv() => match order {
                 Some(Order::Stop) | None => return Ok(()),
-                Some(Order::Reload) => files.reload(&records),
+                // The asker may have gone.
+                Some(Order::Reload(reply)) => drop(reply.send(reload.run())),
+                Some(Order::Certificates(reply)) => drop(reply.send(reload.certificates())),
             },
             () = any_ended(running) => return Err(Failure::software("a worker ended")),
         }
@@ -261,28 +281,4 @@ async fn any_ended(running: &mut [Running]) {
         false => std::task::Poll::Pending,
     })
     .await;
-}
-
-/// What is read again on demand.
-struct Files<'a> {
-    config: &'a Config,
-    tls: &'a Tls,
-    rereads: Vec<(Handle, Reread)>,
-}
-
-impl Files<'_> {
-    /// Certificates, keys and users are read again, record files opened again. What is wrong leaves the old as it was.
-    fn reload(&self, records: &[CdrWriter]) {
-        records.iter().for_each(CdrWriter::reopen);
-        if let Err(error) = self.tls.reload(&self.config.tls) {
-            tracing::error!(%error, "the certificate was not reloaded, the old one stays");
-        }
-        for (server, reread) in &self.rereads {
-            match reread() {
-                Ok(news) => server.reload(&news),
-                Err(Failure { why, .. }) => tracing::error!(why, "keys and users were not reloaded, the old ones stay"),
-            }
-        }
-        tracing::info!("reloaded");
-    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::program::{Failure, Running, Starter, worker_count};
 use super::{CdrFile, Options, Outputs, Server, Sockets, Store, files};
-use crate::config::{Config, Listener, Role};
+use crate::config::{self, Config, Listener, Role};
 use crate::lb::{self, Lb};
 use crate::machine::News;
 use crate::proxy::{self, App, Settings, Shared, location};
@@ -47,8 +47,9 @@ pub fn load_balancer(config: &Config, options: &Options) -> Result<Running, Fail
     };
     let machines = (0..workers).map(machine).collect();
     let server = Server::start(sockets, machines, options, &Outputs::default()).map_err(Failure::system)?;
-    let file = config.token_keys;
-    let reread = move || Ok(Arc::new(reread_keys("lb.token-keys", &file, nat::keys::KeyRing::parse)?) as News);
+    let reread = |new: &Config| {
+        Ok(Arc::new(reread_keys("lb.token-keys", &new.lb.token_keys, nat::keys::KeyRing::parse)?) as News)
+    };
     Ok(Running { reread: Some(Box::new(reread)), ..server.into() })
 }
 
@@ -62,10 +63,9 @@ pub fn proxy(config: &Config, options: &Options) -> Result<Running, Failure> {
     let secret = random()?;
     let make = || sip_core::auth::KeyRing::single(secret).format();
     let keys = read_keys("proxy.nonce-keys", &config.nonce_keys, make, sip_core::auth::KeyRing::parse)?;
-    let users = read_users(&config.users_csv)?;
     let sockets = bind(&[&config.listen], workers)?;
     config.listen = sockets.listeners().to_vec();
-    let settings = Arc::new(Settings::from_config(&config, &users, keys).map_err(Failure::config)?);
+    let settings = Arc::new(proxy_settings(&config, keys)?);
     let (now, unix, seed) = (Instant::now(), Duration::from_millis(files::unix_millis()), random()?);
     let shared = Arc::new(Shared::new(&settings, workers, seed, now, unix));
     let mut outputs = Outputs::default();
@@ -98,12 +98,23 @@ pub fn proxy(config: &Config, options: &Options) -> Result<Running, Failure> {
     };
     let machines = (0..workers).map(machine).collect::<Result<Vec<_>, _>>()?;
     let server = Server::start(sockets, machines, options, &outputs).map_err(Failure::system)?;
-    let reread = move || {
+    // The sockets stay, with the ports that the kernel chose.
+    let listen = config.listen;
+    let reread = move |new: &Config| {
+        let config = config::Proxy { listen: listen.clone(), ..new.proxy.clone() };
         let keys = reread_keys("proxy.nonce-keys", &config.nonce_keys, sip_core::auth::KeyRing::parse)?;
-        let settings = Settings::from_config(&config, &read_users(&config.users_csv)?, keys);
-        Ok(Arc::new(settings.map_err(Failure::config)?) as News)
+        Ok(Arc::new(proxy_settings(&config, keys)?) as News)
     };
     Ok(Running { server, store, cdr, reread: Some(Box::new(reread)) })
+}
+
+/// What the proxy is told, with the users of its file.
+fn proxy_settings(config: &config::Proxy, keys: sip_core::auth::KeyRing) -> Result<Settings, Failure> {
+    let users = read_users(&config.users_csv)?;
+    Settings::from_config(config, &users, keys).map_err(|error| match error.key {
+        key @ "proxy.users-csv" => Failure::config(format!("{key} {}: {}", config.users_csv, error.why)),
+        _ => Failure::config(error),
+    })
 }
 
 /// The text of the file of users; empty without one.
