@@ -2,6 +2,7 @@
 
 pub mod proxy;
 pub mod register;
+pub mod relay;
 pub mod sdp;
 pub mod sip;
 pub mod transaction;

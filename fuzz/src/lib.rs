@@ -5,6 +5,7 @@
 
 pub mod digest;
 pub mod endpoint;
+pub mod forward;
 pub mod header;
 pub mod lb;
 pub mod message;
@@ -22,6 +23,7 @@ pub type Harness = fn(&[u8]);
 pub const HARNESSES: &[(&str, Harness)] = &[
     ("digest", digest::run),
     ("endpoint", endpoint::run),
+    ("forward", forward::run),
     ("header", header::run),
     ("lb", lb::run),
     ("message", message::run),

@@ -6,14 +6,19 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use c4_benches::sip::OPERATIONS;
-use c4_benches::{proxy, register, sdp, transaction};
+use c4_benches::{proxy, register, relay, sdp, transaction};
 use sip_core::Limits;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let Some(name) = arguments.next() else {
         OPERATIONS.iter().for_each(|(name, _, _)| println!("{name}"));
-        let others = proxy::NAMES.iter().chain(&register::NAMES).chain(&sdp::NAMES).chain(&transaction::NAMES);
+        let others = proxy::NAMES
+            .iter()
+            .chain(&register::NAMES)
+            .chain(&relay::NAMES)
+            .chain(&sdp::NAMES)
+            .chain(&transaction::NAMES);
         others.for_each(|name| println!("{name}"));
         return ExitCode::SUCCESS;
     };
@@ -21,6 +26,7 @@ fn main() -> ExitCode {
     let made = proxy::operation(&name)
         .or_else(|| register::operation(&name))
         .or_else(|| sdp::operation(&name))
+        .or_else(|| relay::operation(&name))
         .or_else(|| transaction::operation(&name));
     if let Some((_, mut operation)) = made {
         println!("{}", (0..times).fold(0usize, |sum, _| sum.wrapping_add(operation())));
