@@ -62,7 +62,9 @@ impl Rig {
         rtp.first_chunk_mut().map(|head| *head = [0x80u8, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 9])?;
         rtcp.first_chunk_mut().map(|head| *head = [0x81u8, 200, 0, 12])?;
         let stranger = SocketAddr::from(([203, 0, 113, 9], 4000));
-        Some(Rig { media, now, calls, next: 0, packet: Packet::new(), rtp, rtcp, stranger })
+        let mut rig = Rig { media, now, calls, next: 0, packet: Packet::new(), rtp, rtcp, stranger };
+        // Every party has been heard.
+        (0..CALLS).all(|_| rig.rtp().is_some()).then_some(rig)
     }
 
     fn call(&mut self) -> Option<(Pair, SocketAddr)> {
