@@ -1,20 +1,30 @@
 //! Attributes, one type a file.
 
+mod candidate;
 mod direction;
+mod fingerprint;
 mod fmtp;
+mod ice_pwd;
+mod ice_ufrag;
 mod mid;
 mod name;
 mod ptime;
 mod rtcp;
 mod rtpmap;
+mod setup;
 
+pub use candidate::Candidate;
 pub use direction::Direction;
+pub use fingerprint::Fingerprint;
 pub use fmtp::Fmtp;
+pub use ice_pwd::IcePwd;
+pub use ice_ufrag::IceUfrag;
 pub use mid::Mid;
 pub use name::{AttributeName, Name};
 pub use ptime::{MaxPtime, Ptime};
 pub use rtcp::Rtcp;
 pub use rtpmap::Rtpmap;
+pub use setup::Setup;
 
 use std::fmt;
 
@@ -74,6 +84,11 @@ pub(crate) fn lint(name: AttributeName, value: &str) -> bool {
         AttributeName::MaxPtime => MaxPtime::parse(value).is_ok(),
         AttributeName::Mid => Mid::parse(value).is_ok(),
         AttributeName::Rtcp => Rtcp::parse(value).is_ok(),
+        AttributeName::Candidate => Candidate::parse(value).is_ok(),
+        AttributeName::Fingerprint => Fingerprint::parse(value).is_ok(),
+        AttributeName::Setup => Setup::parse(value).is_ok(),
+        AttributeName::IceUfrag => IceUfrag::parse(value).is_ok(),
+        AttributeName::IcePwd => IcePwd::parse(value).is_ok(),
         _ => true,
     }
 }
