@@ -10,7 +10,7 @@ use nat::siphash::BuildSipHasher;
 pub const QUARANTINE: Duration = Duration::from_secs(5);
 
 /// This worker's share of a range of ports: pair `k` belongs to worker `k % workers`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pool {
     /// Even ports that may be drawn.
     free: Vec<u16>,

@@ -48,7 +48,7 @@ impl SocketStats {
 const WINDOW: Duration = Duration::from_secs(3);
 
 /// A socket that faces one party.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Socket {
     pub(super) setup: Setup,
     /// Of this place in the table; a socket that names an older one in its setup has lost its way out.

@@ -51,7 +51,7 @@ struct Entry {
 }
 
 /// The media sockets of one worker. Commands take `now`; [`Media::forward`] is the hot path.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Media {
     settings: Settings,
     pools: BTreeMap<IpAddr, Pool>,
@@ -199,6 +199,11 @@ impl Media {
     /// The next thing to do with sockets.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Whether there is something to do with sockets.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     pub(super) fn socket(&self, id: SocketId) -> Option<&Socket> {

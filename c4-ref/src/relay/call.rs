@@ -1,0 +1,360 @@
+//! A call: its parties, the sockets that face them, and who talks to whom.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::description::{Carrier, Line};
+use super::media::{Kind, Learning, Media, Pair, Setup};
+use super::origin::Face;
+
+/// Parties of a call: the caller and the branches that it forks into.
+pub(super) const MOST_PARTIES: usize = 32;
+
+/// A party: one tag, or a branch that has not answered yet. In rtpengine's words a monologue.
+#[derive(Debug, Clone)]
+pub(super) struct Party {
+    /// Its tag; `None`: not known yet.
+    pub(super) tag: Option<Box<str>>,
+    /// The branch by which its offer went out.
+    pub(super) via_branch: Option<Box<str>>,
+    /// The name that the controller gave it.
+    pub(super) label: Option<Box<str>>,
+    /// Since when it is known.
+    pub(super) created: Instant,
+    /// The sockets that face it. Two that answered the same offer share one.
+    pub(super) leg: usize,
+}
+
+/// What a party said last, as far as it counts by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    /// Its lines.
+    pub(super) lines: Vec<Line>,
+    /// How it is learned where the party really is.
+    pub(super) learning: Learning,
+    /// It may move at any time.
+    pub(super) handover: bool,
+    /// Where its signalling came from, if that is to be believed more.
+    pub(super) received_from: Option<IpAddr>,
+}
+
+/// The sockets of one line that face a party.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stream {
+    /// `None`: the line was refused from the start.
+    pub(super) pair: Option<Pair>,
+    /// Number of the interface where they are bound.
+    pub(super) interface: usize,
+    /// RTCP shares the port of RTP towards this party.
+    pub(super) mux: bool,
+}
+
+/// The sockets that face a party, by line.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Leg {
+    /// One a line.
+    pub(super) streams: Vec<Stream>,
+    /// What the party said last.
+    pub(super) said: Option<Said>,
+    /// To which leg its media go.
+    pub(super) peer: Option<usize>,
+    /// An offer of it was answered, or it answered.
+    pub(super) settled: bool,
+    /// How the session's lines were last written to it.
+    pub(super) face: Face,
+}
+
+impl Leg {
+    fn line(&self, index: usize) -> Option<&Line> {
+        self.said.as_ref()?.lines.get(index)
+    }
+}
+
+/// What was offered on a line, until and after it is answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Term {
+    /// The offerer offered `rtcp-mux`, and it may be accepted.
+    pub(super) mux_wanted: bool,
+    /// It is accepted whatever the answerer says.
+    pub(super) mux_accepted: bool,
+    /// `rtcp-mux` was offered to the answerer.
+    pub(super) mux_offered: bool,
+    /// The protocol that the offerer wrote, if another one was passed on.
+    pub(super) protocol: Option<Box<str>>,
+    /// The `ptime` that the offerer wrote.
+    pub(super) ptime: Option<Box<str>>,
+    /// Nothing was offered.
+    pub(super) refused: bool,
+}
+
+/// Two parties between which offers and answers go.
+#[derive(Debug, Clone)]
+pub(super) struct Dialogue {
+    /// Who made the last offer.
+    pub(super) offerer: usize,
+    /// Who got it.
+    pub(super) answerer: usize,
+    /// The last offer was answered.
+    pub(super) answered: bool,
+    /// By line, of the last offer.
+    pub(super) terms: Vec<Term>,
+    /// What the offerer said in an offer that is not answered yet, while older words of it still count.
+    pub(super) aside: Option<Said>,
+    /// When it goes.
+    pub(super) delete_at: Option<Instant>,
+}
+
+impl Dialogue {
+    fn joins(&self, a: usize, b: usize) -> bool {
+        (self.offerer, self.answerer) == (a, b) || (self.offerer, self.answerer) == (b, a)
+    }
+
+    /// The other party.
+    pub(super) fn other(&self, party: usize) -> Option<usize> {
+        match party {
+            party if party == self.offerer => Some(self.answerer),
+            party if party == self.answerer => Some(self.offerer),
+            _ => None,
+        }
+    }
+}
+
+/// A call. Parties and legs keep their numbers as long as they live.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    /// Its Call-ID.
+    pub(super) id: Box<str>,
+    /// Since when it is known.
+    pub(super) created: Instant,
+    /// When the last offer or answer came.
+    pub(super) signalled: Instant,
+    /// When it goes as a whole.
+    pub(super) delete_at: Option<Instant>,
+    /// Nothing passes.
+    pub(super) blocked: bool,
+    /// TOS octet of its sockets.
+    pub(super) tos: u8,
+    parties: Vec<Option<Party>>,
+    legs: Vec<Option<Leg>>,
+    dialogues: Vec<Dialogue>,
+}
+
+impl Call {
+    /// A call without parties.
+    pub(super) fn new(id: &str, now: Instant, tos: u8) -> Call {
+        Call {
+            id: id.into(),
+            created: now,
+            signalled: now,
+            delete_at: None,
+            blocked: false,
+            tos,
+            parties: Vec::new(),
+            legs: Vec::new(),
+            dialogues: Vec::new(),
+        }
+    }
+
+    /// Its parties, in the order in which they came.
+    pub(super) fn parties(&self) -> impl Iterator<Item = (usize, &Party)> {
+        self.parties.iter().enumerate().filter_map(|(number, party)| Some((number, party.as_ref()?)))
+    }
+
+    /// A party.
+    pub(super) fn party(&self, number: usize) -> Option<&Party> {
+        self.parties.get(number)?.as_ref()
+    }
+
+    /// A party, to change it.
+    pub(super) fn party_mut(&mut self, number: usize) -> Option<&mut Party> {
+        self.parties.get_mut(number)?.as_mut()
+    }
+
+    /// The legs that are in use.
+    pub(super) fn legs(&self) -> impl Iterator<Item = &Leg> {
+        self.legs.iter().flatten()
+    }
+
+    /// A leg.
+    pub(super) fn leg(&self, number: usize) -> Option<&Leg> {
+        self.legs.get(number)?.as_ref()
+    }
+
+    /// A leg, to change it.
+    pub(super) fn leg_mut(&mut self, number: usize) -> Option<&mut Leg> {
+        self.legs.get_mut(number)?.as_mut()
+    }
+
+    /// The leg of a party.
+    pub(super) fn leg_of(&self, party: usize) -> Option<&Leg> {
+        self.leg(self.party(party)?.leg)
+    }
+
+    /// Who talks to whom.
+    pub(super) fn dialogues(&self) -> &[Dialogue] {
+        &self.dialogues
+    }
+
+    /// The same, to change it.
+    pub(super) fn dialogues_mut(&mut self) -> &mut [Dialogue] {
+        &mut self.dialogues
+    }
+
+    /// The dialogue of two parties.
+    pub(super) fn dialogue_mut(&mut self, a: usize, b: usize) -> Option<&mut Dialogue> {
+        self.dialogues.iter_mut().find(|dialogue| dialogue.joins(a, b))
+    }
+
+    /// The parties that share a dialogue with this one, the latest last.
+    pub(super) fn peers(&self, party: usize) -> impl DoubleEndedIterator<Item = usize> {
+        self.dialogues.iter().filter_map(move |dialogue| dialogue.other(party))
+    }
+
+    /// A party by its tag.
+    pub(super) fn tagged(&self, tag: &str) -> Option<usize> {
+        self.parties().find(|(_, party)| party.tag.as_deref() == Some(tag)).map(|(number, _)| number)
+    }
+
+    /// A peer of `party` that has no tag yet: that of this branch; without one that of no branch.
+    pub(super) fn untagged(&self, party: usize, via_branch: Option<&str>) -> Option<usize> {
+        self.peers(party).rfind(|&peer| {
+            self.party(peer).is_some_and(|peer| peer.tag.is_none() && peer.via_branch.as_deref() == via_branch)
+        })
+    }
+
+    /// A peer of `party` by the branch.
+    pub(super) fn branch(&self, party: usize, via_branch: &str) -> Option<usize> {
+        self.peers(party)
+            .rfind(|&peer| self.party(peer).is_some_and(|peer| peer.via_branch.as_deref() == Some(via_branch)))
+    }
+
+    /// Whether one more party is allowed.
+    pub(super) fn has_room(&self) -> bool {
+        self.parties().count() < MOST_PARTIES
+    }
+
+    /// A new party; without `leg` it gets one of its own.
+    pub(super) fn add_party(
+        &mut self,
+        now: Instant,
+        tag: Option<&str>,
+        via_branch: Option<&str>,
+        leg: Option<usize>,
+    ) -> usize {
+        let leg = leg.unwrap_or_else(|| place(&mut self.legs, Leg::default()));
+        let (tag, via_branch) = (tag.map(Into::into), via_branch.map(Into::into));
+        place(&mut self.parties, Party { tag, via_branch, label: None, created: now, leg })
+    }
+
+    /// The dialogue of two parties, made if there is none.
+    pub(super) fn join(&mut self, offerer: usize, answerer: usize) -> Option<&mut Dialogue> {
+        let at = self.dialogues.iter().position(|dialogue| dialogue.joins(offerer, answerer));
+        let at = at.unwrap_or_else(|| {
+            let (terms, aside, delete_at) = (Vec::new(), None, None);
+            self.dialogues.push(Dialogue { offerer, answerer, answered: false, terms, aside, delete_at });
+            self.dialogues.len() - 1
+        });
+        self.dialogues.get_mut(at)
+    }
+
+    /// All its open pairs.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = Pair> {
+        self.legs().flat_map(|leg| leg.streams.iter().filter_map(|stream| stream.pair))
+    }
+
+    /// Takes away the dialogues that are due, the parties that are left alone, and their legs. The pairs that nobody
+    /// uses any more are returned.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Pair> {
+        let before = self.dialogues.len();
+        self.dialogues.retain(|dialogue| dialogue.delete_at.is_none_or(|at| now < at));
+        if self.dialogues.len() == before {
+            return Vec::new();
+        }
+        for number in 0..self.parties.len() {
+            if self.peers(number).next().is_none()
+                && let Some(party) = self.parties.get_mut(number)
+            {
+                *party = None;
+            }
+        }
+        let mut freed = Vec::new();
+        for number in 0..self.legs.len() {
+            let is_used = self.parties().any(|(_, party)| party.leg == number);
+            if !is_used && let Some(leg) = self.legs.get_mut(number).and_then(Option::take) {
+                freed.extend(leg.streams.iter().filter_map(|stream| stream.pair));
+            }
+        }
+        for number in 0..self.legs.len() {
+            let lost = self.leg(number).and_then(|leg| leg.peer).is_some_and(|peer| self.leg(peer).is_none());
+            let left = lost.then(|| self.another_leg(number)).flatten();
+            if lost && let Some(leg) = self.leg_mut(number) {
+                leg.peer = left;
+            }
+        }
+        freed
+    }
+
+    /// The leg of a remaining peer: one that answered before one that did not.
+    fn another_leg(&self, leg: usize) -> Option<usize> {
+        let of = |party: usize| self.party(party).map(|party| party.leg);
+        let peers = self.dialogues.iter().filter_map(|dialogue| {
+            let (offerer, answerer) = (of(dialogue.offerer)?, of(dialogue.answerer)?);
+            let other = if offerer == leg { answerer } else { offerer };
+            (offerer == leg || answerer == leg).then_some((dialogue.answered, other))
+        });
+        peers.max_by_key(|(answered, _)| *answered).map(|(_, other)| other)
+    }
+
+    /// Tells the sockets what is agreed by now.
+    pub(super) fn configure(&self, now: Instant, media: &mut Media) {
+        for leg in self.legs() {
+            let peer = leg.peer.and_then(|peer| self.leg(peer));
+            for (index, stream) in leg.streams.iter().enumerate() {
+                self.configure_stream(now, media, (leg, stream), peer, index);
+            }
+        }
+    }
+
+    fn configure_stream(
+        &self,
+        now: Instant,
+        media: &mut Media,
+        (leg, stream): (&Leg, &Stream),
+        peer: Option<&Leg>,
+        index: usize,
+    ) {
+        let Some(pair) = stream.pair else { return };
+        let line = leg.line(index);
+        let out = peer.and_then(|peer| peer.streams.get(index)).and_then(|out| Some((out.pair?, out.mux)));
+        let refused = |line: Option<&Line>| line.is_some_and(|line| !line.live);
+        let carrier = line.or(peer.and_then(|peer| peer.line(index))).map(|line| line.carrier).unwrap_or_default();
+        let said = leg.said.as_ref();
+        let rtp = Setup {
+            kind: if carrier == Carrier::Rtp { Kind::Rtp } else { Kind::Opaque },
+            mux: stream.mux,
+            signalled: line.and_then(|line| line.rtp),
+            received_from: said.and_then(|said| said.received_from),
+            learning: said.map(|said| said.learning).unwrap_or_default(),
+            strict: true,
+            handover: said.is_some_and(|said| said.handover),
+            out_rtp: out.map(|(pair, _)| pair.rtp),
+            out_rtcp: out.map(|(pair, mux)| if mux { pair.rtp } else { pair.rtcp }),
+            blocked: self.blocked || refused(line) || refused(peer.and_then(|peer| peer.line(index))),
+        };
+        media.configure(now, pair.rtp, &rtp);
+        let is_used = carrier == Carrier::Rtp;
+        let signalled = line.and_then(|line| line.rtcp).filter(|_| is_used);
+        let rtcp = Setup { kind: Kind::Rtcp, mux: false, signalled, out_rtp: None, ..rtp };
+        media.configure(now, pair.rtcp, &Setup { blocked: rtcp.blocked || !is_used, ..rtcp });
+    }
+}
+
+/// Puts it into a vacant place.
+fn place<T>(places: &mut Vec<Option<T>>, one: T) -> usize {
+    let number = places.iter().position(Option::is_none).unwrap_or(places.len());
+    match places.get_mut(number) {
+        Some(place) => *place = Some(one),
+        None => places.push(Some(one)),
+    }
+    number
+}

@@ -1,0 +1,46 @@
+//! `delete`: a call or one branch of it ends, after a while.
+
+use super::machine::Relay;
+use crate::ng::{Reply, Request};
+
+const NOT_FOUND: &str = "Call-ID not found or tags didn't match";
+
+impl Relay {
+    /// A to-tag or a via-branch selects one dialogue, the call goes with its last one.
+    pub(super) fn delete(&mut self, request: &Request) -> Reply {
+        let not_found = || if request.flags.fatal { Reply::error(NOT_FOUND) } else { Reply::with_warning(NOT_FOUND) };
+        let Some((number, entry)) = self.entry(&request.call_id) else { return not_found() };
+        let call = &entry.call;
+        let from = call.tagged(&request.from_tag);
+        if from.is_none() && !request.from_tag.is_empty() {
+            return not_found();
+        }
+        let to = match (request.to_tag.as_deref(), request.via_branch.as_deref()) {
+            (Some(tag), _) => call.tagged(tag).map(Some),
+            (None, Some(branch)) => {
+                let of = |party: &super::call::Party| party.via_branch.as_deref() == Some(branch);
+                call.parties().find(|(_, party)| of(party)).map(|(number, _)| Some(number))
+            }
+            (None, None) => Some(None),
+        };
+        let Some(to) = to else { return not_found() };
+        let reply = Reply::Ok(self.tree(number));
+        let at = self.now + request.flags.delete_delay.unwrap_or(self.settings.delete_delay);
+        let Some(call) = self.call_mut(number) else { return not_found() };
+        if let Some(to) = to {
+            // Sent by the branch itself it names the branch twice.
+            let from = from.filter(|from| *from != to);
+            let ends = |a: usize, b: usize| [a, b].contains(&to) && from.is_none_or(|from| [a, b].contains(&from));
+            for dialogue in call.dialogues_mut() {
+                if ends(dialogue.offerer, dialogue.answerer) {
+                    dialogue.delete_at.get_or_insert(at);
+                }
+            }
+        }
+        if to.is_none() || call.dialogues().iter().all(|dialogue| dialogue.delete_at.is_some()) {
+            call.delete_at.get_or_insert(at);
+        }
+        self.expire(number);
+        reply
+    }
+}
