@@ -2,7 +2,8 @@
 //!
 //! A message is a cookie, a blank and a dictionary in [`bencode`]; it travels in a UDP datagram or one after the other
 //! on a TCP connection. [`Request`] and [`Reply`] are what the dictionaries say, [`Flags`] what a request asks of the
-//! media. [`server::Server`] is the side of the relay.
+//! media. [`server::Server`] is the side of the relay, [`client::Client`]
+//! that of the proxy.
 //!
 //! ```
 //! use c4_ref::ng::{Command, Reply, Request};
@@ -12,6 +13,7 @@
 //! ```
 
 pub mod bencode;
+pub mod client;
 mod command;
 mod flag_text;
 mod flags;
