@@ -7,10 +7,13 @@ pub mod digest;
 pub mod endpoint;
 pub mod forward;
 pub mod header;
+pub mod latch;
 pub mod lb;
 pub mod message;
 pub mod proxy;
 pub mod register;
+pub mod rtcp;
+pub mod rtp;
 pub mod sdp;
 pub mod stream;
 pub mod token;
@@ -25,10 +28,13 @@ pub const HARNESSES: &[(&str, Harness)] = &[
     ("endpoint", endpoint::run),
     ("forward", forward::run),
     ("header", header::run),
+    ("latch", latch::run),
     ("lb", lb::run),
     ("message", message::run),
     ("proxy", proxy::run),
     ("register", register::run),
+    ("rtcp", rtcp::run),
+    ("rtp", rtp::run),
     ("sdp", sdp::run),
     ("stream", stream::run),
     ("token", token::run),

@@ -225,7 +225,7 @@ impl Latch {
         if self.state == State::Idle || self.learning == Mode::Off || self.over() {
             return self.observe(now, from);
         }
-        let known = self.peer == Some(from) && self.state == State::Learning;
+        let known = self.learned() == Some(from);
         self.take(now, from, Rank::Exact, State::Locked);
         if known { Observed::Accept } else { Observed::Learned(from) }
     }

@@ -81,6 +81,7 @@ impl Source {
         self.received = 0;
         self.received_prior = 0;
         self.expected_prior = 0;
+        self.duplicates = 0;
         self.seen = 1;
     }
 
@@ -157,7 +158,7 @@ impl Source {
         self.received
     }
 
-    /// Packets seen twice (among the last 64).
+    /// Packets seen twice (among the last 64) since probation or restart.
     pub fn duplicates(&self) -> u32 {
         self.duplicates
     }
@@ -202,6 +203,14 @@ mod tests {
             assert_eq!(source.update(number), Arrival::Probation);
         }
         assert_eq!((source.update(31), source.received()), (Arrival::Next { missing: 0 }, 1));
+    }
+
+    #[test]
+    fn rfc3550_a1_a_restart_forgets_the_duplicates_too() {
+        let mut source = valid(1);
+        assert_eq!(source.update(2), Arrival::Duplicate);
+        assert_eq!((source.update(40_000), source.update(40_001)), (Arrival::Jump, Arrival::Restart));
+        assert_eq!((source.duplicates(), source.lost()), (0, 0));
     }
 
     #[test]

@@ -67,8 +67,10 @@ pub struct Loss {
 impl Loss {
     /// Adds what a source counted; do so before a restart and at the end.
     pub fn add(&mut self, source: &Source) {
-        self.expected += u64::from(source.expected());
-        self.lost += (i64::from(source.lost()) + i64::from(source.duplicates())).max(0) as u64;
+        let expected = u64::from(source.expected());
+        let missing = i64::from(source.lost()) + i64::from(source.duplicates());
+        self.expected += expected;
+        self.lost += expected.min(missing.max(0) as u64);
     }
 
     /// Lost packets of a hundred.

@@ -187,6 +187,16 @@ fn authenticated_media_is_taken_at_once_and_for_good() {
 }
 
 #[test]
+fn handover_tells_of_an_authenticated_source_once() {
+    let now = base();
+    let mut latch = armed(LatchConfig { handover: true, ..LatchConfig::default() }, now, PHONE, None);
+    for from in [PHONE, STRANGER] {
+        assert_eq!(latch.observe_authenticated(now, at(from)), Observed::Learned(at(from)));
+        assert_eq!(latch.observe_authenticated(now, at(from)), Observed::Accept);
+    }
+}
+
+#[test]
 fn nothing_is_heard_before_signalling_and_nothing_is_sent_to_nowhere() {
     let now = base();
     assert_eq!(Latch::new(LatchConfig::default()).observe(now, at(PHONE)), Observed::Drop);
