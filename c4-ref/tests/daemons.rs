@@ -388,3 +388,47 @@ fn stats_tell_the_live_heap_and_what_else_the_process_uses() {
         assert!(house.stat(ctl, "process.threads") >= 2 && house.stat(ctl, "process.fds") >= 5, "{ctl}");
     }
 }
+
+#[test]
+fn reload_takes_over_the_backends_of_the_balancer() {
+    let scratch = Scratch::new("reload-lb");
+    let path = |name: &str| scratch.path().join(name).display().to_string();
+    let (port, internal) = (free_port(), free_port());
+    let backend = || {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        socket
+    };
+    let (old, new) = (backend(), backend());
+    let file = path("c4.toml");
+    let write = |backend: &UdpSocket, workers: usize| {
+        let text = format!(
+            "[admin]\nlisten = \"unix:{}\"\n[lb]\nlisten = [\"udp:127.0.0.1:{port}\"]\n\
+             internal = [\"udp:127.0.0.1:{internal}\"]\nprobe.interval-ms = 0\nworkers = {workers}\n\
+             token-keys = \"{}\"\nbackends = [\"{}\"]\n",
+            path("lb.ctl"),
+            path("lb.keys"),
+            backend.local_addr().unwrap()
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    write(&old, 1);
+    let _lb = Daemon::start_sip(env!("CARGO_BIN_EXE_c4-lb"), &["-c", &file], port);
+    let mut phone = Phone::udp("alice", "127.0.0.1", port);
+    let mut cseq = 0;
+    let mut arrives = |at: &UdpSocket| {
+        cseq += 1;
+        let message = phone.request("MESSAGE", "sip:bob@c4.test", "sip:bob@c4.test", cseq, "");
+        // A call of its own each time: those under way stay with their proxy.
+        phone.send(&message.replace("Call-ID: ", &format!("Call-ID: {cseq}-")));
+        at.recv(&mut [0; 4096]).is_ok()
+    };
+    assert!(arrives(&old));
+    write(&new, 2);
+    let answer = reload(&path("lb.ctl")).unwrap();
+    assert_eq!(answer, serde_json::json!({ "changed": ["lb.backends"], "restart": ["lb.workers"] }));
+    let deadline = Instant::now() + common::PATIENCE;
+    while !arrives(&new) {
+        assert!(Instant::now() < deadline, "the new backend is called");
+    }
+}

@@ -7,7 +7,14 @@ use super::{Config, Role};
 
 /// Settings, and tables of settings, that a running program takes over.
 pub const LIVE: &[&str] = &[
+    "lb.aliases",
+    "lb.backends",
+    "lb.foreign-routes",
+    "lb.peers",
+    "lb.probe",
+    "lb.source-rate",
     "lb.token-keys",
+    "lb.token-lifetime-s",
     "proxy.auth.invite",
     "proxy.auth.register",
     "proxy.domains",

@@ -48,7 +48,9 @@ pub fn load_balancer(config: &Config, options: &Options) -> Result<Running, Fail
     let machines = (0..workers).map(machine).collect();
     let server = Server::start(sockets, machines, options, &Outputs::default()).map_err(Failure::system)?;
     let reread = |new: &Config| {
-        Ok(Arc::new(reread_keys("lb.token-keys", &new.lb.token_keys, nat::keys::KeyRing::parse)?) as News)
+        let keys = reread_keys("lb.token-keys", &new.lb.token_keys, nat::keys::KeyRing::parse)?;
+        let health = lb::Health::new(new.lb.backends.len());
+        Ok(Arc::new(lb::Update { config: Arc::new(new.lb.clone()), keys, health }) as News)
     };
     Ok(Running { reread: Some(Box::new(reread)), ..server.into() })
 }

@@ -39,14 +39,39 @@ impl Health {
 #[derive(Debug, Clone)]
 pub(super) struct Backends {
     list: Vec<(Endpoint, u64)>,
+    /// Taken out of the configuration: proxies still, for the calls that they have.
+    former: Vec<Endpoint>,
     health: Health,
 }
+
+/// Former backends that are remembered; the oldest is forgotten first.
+const MAX_FORMER: usize = 64;
 
 impl Backends {
     /// `key` must be the same on both halves of a pair and after a restart, so that all of them choose alike.
     pub(super) fn new(backends: &[Backend], health: Health, key: HashKey) -> Backends {
         let seed = |b: &Backend| key.hash(&[b.0.to_string().as_bytes()]);
-        Backends { list: backends.iter().map(|b| (b.0, seed(b))).take(usize::from(u16::MAX)).collect(), health }
+        let list = backends.iter().map(|b| (b.0, seed(b))).take(usize::from(u16::MAX)).collect();
+        Backends { list, former: Vec::new(), health }
+    }
+
+    /// Takes another list: what stays and was down is down, what goes is a former one.
+    pub(super) fn replace(&mut self, backends: &[Backend], health: Health, key: HashKey) {
+        let before = std::mem::replace(self, Backends::new(backends, health, key));
+        for (id, (endpoint, _)) in before.ids().zip(&before.list) {
+            match self.find(*endpoint) {
+                Some(new) if !before.is_up(id) => _ = self.set_up(new, false),
+                _ => {}
+            }
+        }
+        let gone = before.former.iter().chain(before.list.iter().map(|(endpoint, _)| endpoint));
+        self.former = gone.filter(|endpoint| self.find(**endpoint).is_none()).copied().collect();
+        self.former.drain(..self.former.len().saturating_sub(MAX_FORMER));
+    }
+
+    /// The place of an endpoint.
+    pub(super) fn find(&self, endpoint: Endpoint) -> Option<BackendId> {
+        self.list.iter().position(|(e, _)| *e == endpoint).map(|place| BackendId(place as u16))
     }
 
     /// The backend for a call by rendezvous hash: the one whose own hash with the call's is highest. A backend that
@@ -73,15 +98,19 @@ impl Backends {
         self.health.set(id, up)
     }
 
-    /// Whether a backend has exactly this endpoint.
+    /// Whether a backend, present or former, has exactly this endpoint.
     pub(super) fn has(&self, endpoint: Endpoint) -> bool {
-        self.list.iter().any(|(e, _)| *e == endpoint)
+        self.known().any(|e| *e == endpoint)
     }
 
-    /// Whether a backend has this address, whatever its port and transport.
+    /// Whether a backend, present or former, has this address, whatever its port and transport.
     pub(super) fn has_ip(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.list.iter().any(|(e, _)| e.address.ip().to_canonical() == ip)
+        self.known().any(|e| e.address.ip().to_canonical() == ip)
+    }
+
+    fn known(&self) -> impl Iterator<Item = &Endpoint> {
+        self.list.iter().map(|(endpoint, _)| endpoint).chain(&self.former)
     }
 }
 

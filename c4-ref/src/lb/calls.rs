@@ -85,6 +85,17 @@ impl Calls {
         true
     }
 
+    /// The backends have other numbers: `to` gives the new one of an old, or nothing.
+    pub(super) fn renumber(&mut self, to: impl Fn(BackendId) -> Option<BackendId>) {
+        self.entries.retain(|_, entry| match to(entry.backend) {
+            Some(backend) => {
+                entry.backend = backend;
+                true
+            }
+            None => false,
+        });
+    }
+
     /// Drops what is [`LIFETIME`] past its last message.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         let second = self.second(now);

@@ -30,8 +30,16 @@ impl SourceLimit {
     /// `rate` requests a second and source; 0: no limit.
     pub(super) fn new(rate: u32, key: [u8; 16], now: Instant) -> SourceLimit {
         let table = Table::with_hasher(BuildSipHasher::new(key));
-        let cost = Duration::from_secs(1).checked_div(rate).unwrap_or_default();
-        SourceLimit { cost, young: table.clone(), old: table, turned: now }
+        SourceLimit { cost: cost(rate), young: table.clone(), old: table, turned: now }
+    }
+
+    /// Another rate from now on; 0: no limit.
+    pub(super) fn set_rate(&mut self, rate: u32) {
+        self.cost = cost(rate);
+        if self.cost.is_zero() {
+            self.young.clear();
+            self.old.clear();
+        }
     }
 
     /// Whether a request of `source` is within its rate.
@@ -55,6 +63,10 @@ impl SourceLimit {
     pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
+}
+
+fn cost(rate: u32) -> Duration {
+    Duration::from_secs(1).checked_div(rate).unwrap_or_default()
 }
 
 /// An address as a number: IPv4 above all IPv6 networks, which begin with few of the 64 bits in use (2000::/3).

@@ -3,7 +3,6 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use nat::keys::KeyRing;
 use nat::reply::Side;
 use sip_core::flow::Flow;
 use sip_core::header::{Header, Via};
@@ -16,6 +15,7 @@ use sip_core::{Method, StatusCode};
 use super::arrival::Arrival;
 use super::connections::{ConnectId, TransmitId};
 use super::stats::Counter;
+use super::update::Update;
 use super::{Lb, MAX_OUTPUT, probing};
 use crate::admin::{Answer, Command};
 use crate::machine::{Event, Machine, News, Transmit};
@@ -98,11 +98,11 @@ impl Machine for Lb {
         self.clock = (now, unix.as_secs());
     }
 
-    /// A [`KeyRing`]: new keys of tokens.
+    /// An [`Update`].
     fn handle_reload(&mut self, now: Instant, news: &News) {
         self.advance(now);
-        if let Some(keys) = news.downcast_ref::<KeyRing>() {
-            self.set_keys(keys.clone());
+        if let Some(update) = news.downcast_ref::<Update>() {
+            self.update(update);
         }
     }
 

@@ -25,10 +25,12 @@ mod sending;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+mod update;
 mod via;
 
 pub use backends::{BackendId, Health};
 pub use connections::{ConnectId, TransmitId};
+pub use update::Update;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -143,6 +145,7 @@ struct Secrets {
     loop_inside: HashKey,
     tag: HashKey,
     probe: HashKey,
+    backend: HashKey,
 }
 
 impl Secrets {
@@ -154,6 +157,7 @@ impl Secrets {
             loop_inside: HashKey::from_seed(salt, b"loop inside"),
             tag: HashKey::from_seed(salt, b"tag"),
             probe: HashKey::from_seed(seed, b"probe"),
+            backend: HashKey::from_seed(salt, b"backend"),
         }
     }
 }
@@ -168,7 +172,6 @@ impl Lb {
             let [a, b] = [purpose, purpose + 1].map(|n| secrets.probe.hash(&[b"table", &n.to_le_bytes()]));
             (u128::from(a) << 64 | u128::from(b)).to_le_bytes()
         };
-        let backend_key = HashKey::from_seed(keys.salt(), b"backend");
         let probed = if worker == 0 { config.backends.len() } else { 0 };
         Lb {
             now,
@@ -182,7 +185,7 @@ impl Lb {
             validation: proxy::Config { locals: listeners.locals(&config.aliases), ..proxy::Config::default() },
             listeners: Arc::new(listeners),
             secrets,
-            backends: backends::Backends::new(&config.backends, health, backend_key),
+            backends: backends::Backends::new(&config.backends, health, secrets.backend),
             prober: probe::Prober::new(config.probe, probed, now),
             calls: calls::Calls::new(now, calls::MAX_CALLS),
             guard: guard::SourceLimit::new(config.source_rate, table_key(0), now),

@@ -24,7 +24,6 @@ struct State {
     next: Instant,
     /// The probe under way and when it counts as missed.
     waiting: Option<(u32, Instant)>,
-    sequence: u32,
     answers: u32,
     misses: u32,
 }
@@ -37,6 +36,8 @@ pub(super) struct Prober {
     up: u32,
     down: u32,
     states: Vec<State>,
+    /// Of the last probe, whichever backend it went to: an answer from before an update means no other backend.
+    sequence: u32,
 }
 
 impl Prober {
@@ -47,7 +48,6 @@ impl Prober {
         let state = |i: usize| State {
             next: now + SOON + interval * i as u32 / count as u32,
             waiting: None,
-            sequence: 0,
             answers: 0,
             misses: 0,
         };
@@ -58,6 +58,24 @@ impl Prober {
             up: config.up.max(1),
             down: config.down.max(1),
             states: (0..count).map(state).collect(),
+            sequence: 0,
+        }
+    }
+
+    /// Another timetable, or other backends: `kept` gives the old number of a new one, if it was there before.
+    pub(super) fn update(
+        &mut self,
+        config: config::Probe,
+        backends: usize,
+        kept: impl Fn(usize) -> Option<BackendId>,
+        now: Instant,
+    ) {
+        let before = std::mem::replace(self, Prober::new(config, backends, now));
+        self.sequence = before.sequence;
+        for (new, state) in self.states.iter_mut().enumerate() {
+            if let Some(old) = kept(new).and_then(|old| before.states.get(usize::from(old.0))) {
+                *state = State { next: old.next.min(now + self.interval), ..*old };
+            }
         }
     }
 
@@ -77,9 +95,9 @@ impl Prober {
     pub(super) fn poll_due(&mut self, now: Instant) -> Option<(BackendId, u32)> {
         let (i, state) = self.states.iter_mut().enumerate().find(|(_, s)| s.next <= now)?;
         state.next = (state.next + self.interval).max(now + self.interval / 2);
-        state.sequence = state.sequence.wrapping_add(1);
-        state.waiting = Some((state.sequence, now + self.timeout));
-        Some((BackendId(i as u16), state.sequence))
+        self.sequence = self.sequence.wrapping_add(1);
+        state.waiting = Some((self.sequence, now + self.timeout));
+        Some((BackendId(i as u16), self.sequence))
     }
 
     /// The answer to a probe; `willing`: not a refusal of service. None: nobody waits for it.

@@ -175,8 +175,7 @@ fn keys_that_were_read_again_sign_and_verify() {
     let bye = req("BYE").tagged().routes(reversed(&invite)).via("SIP/2.0/UDP h;branch=z9hG4bK2").text();
     let rotated = keys().rotated([8; 32], UNIX, config().token_lifetime_s);
     let reload = |rig: &mut Rig, ring: KeyRing| {
-        let news: crate::machine::News = std::sync::Arc::new(ring);
-        rig.lb.handle_reload(rig.now, &news);
+        rig.reload(&config(), ring);
     };
     reload(&mut rig, rotated.clone());
     assert_eq!(rig.one(outside(ALICE), &bye).to(), invite.to(), "a retired key verifies");

@@ -9,9 +9,11 @@ mod headers;
 mod record_route;
 mod relay_attempts;
 mod torture;
+mod update;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nat::keys::KeyRing;
@@ -114,6 +116,14 @@ impl Rig {
         let health = Health::new(config.backends.len());
         let setup = Setup { config, keys, health: health.clone(), worker: 0, epoch, seed: [9; 32], unix: UNIX };
         Rig { lb: Lb::new(setup, now), now, health, connects: VecDeque::new() }
+    }
+
+    /// The files were read again.
+    fn reload(&mut self, config: &config::Lb, keys: KeyRing) {
+        self.health = Health::new(config.backends.len());
+        let update = super::Update { config: Arc::new(config.clone()), keys, health: self.health.clone() };
+        let news: crate::machine::News = Arc::new(update);
+        self.lb.handle_reload(self.now, &news);
     }
 
     fn pass(&mut self, time: Duration) {
