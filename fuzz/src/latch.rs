@@ -19,7 +19,7 @@ const PARTIES: [([u8; 4], u16); 8] = [
 ];
 
 fn party(octet: u8) -> SocketAddr {
-    PARTIES[usize::from(octet % 8)].into()
+    PARTIES.get(usize::from(octet % 8)).copied().unwrap_or_default().into()
 }
 
 /// Plays the steps.

@@ -257,3 +257,16 @@ trait SameMedias<'a>: Iterator<Item = c4_sdp::Media<'a>> + Sized {
 }
 
 impl<'a, I: Iterator<Item = c4_sdp::Media<'a>>> SameMedias<'a> for I {}
+
+#[test]
+fn debug_output_tells_no_secret() {
+    let text = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/SAVP 0\r\na=ice-pwd:hush-hush-hush-hush-hush\r\n\
+                a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:hush\r\n";
+    let session = Session::parse(text.into(), &Limits::default()).unwrap();
+    let media = session.media(0).unwrap();
+    let lines: Vec<_> = session.lines().collect();
+    let attributes: Vec<_> = media.attributes().collect();
+    for debug in [format!("{session:?}"), format!("{media:?}"), format!("{lines:?}"), format!("{attributes:?}")] {
+        assert!(!debug.contains("hush") && !debug.contains("104, 117, 115, 104"), "{debug}");
+    }
+}

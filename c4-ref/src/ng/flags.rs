@@ -16,7 +16,7 @@ pub struct Flags {
     pub direction: Direction,
     /// `address-family` of the SDP that goes out; `None`: left as it is.
     pub address_family: Option<AddressFamily>,
-    /// `media-address`: where media goes to, whatever SDP and signalling say.
+    /// `media-address`: the address that the SDP going out names, instead of the interface's.
     pub media_address: Option<IpAddr>,
     /// `rtcp-mux`: RFC 5761 on one side or the other.
     pub rtcp_mux: RtcpMux,

@@ -46,11 +46,18 @@ pub trait TypedAttribute<'a>: Sized + fmt::Display {
 }
 
 /// An attribute as it stands (RFC 8866 §5.13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Attribute<'a> {
     pub(crate) known: Option<AttributeName>,
     pub(crate) name: &'a [u8],
     pub(crate) value: Option<&'a [u8]>,
+}
+
+/// Without the value, which may be a secret.
+impl fmt::Debug for Attribute<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attribute").field("name", &self.name()).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Attribute<'a> {

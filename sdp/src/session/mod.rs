@@ -12,6 +12,8 @@ pub use error::{BadEdit, ParseError, Warning, WarningKind};
 pub use read::RawLine;
 pub(crate) use read::text;
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use index::Line;
@@ -40,7 +42,7 @@ pub enum Scope {
 /// assert!(session.warnings().iter().any(|warning| warning.kind == WarningKind::MissingTime));
 /// assert!(Session::parse_strict(odd.into(), &Limits::default()).is_err());
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Session {
     /// The octets as received.
     buf: Bytes,
@@ -49,6 +51,16 @@ pub struct Session {
     /// The index, in the order of writing.
     lines: Vec<Line>,
     warnings: Vec<Warning>,
+}
+
+/// Sizes only: `a=crypto` and `a=ice-pwd` are secrets, and logs are made of `Debug`.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("lines", &self.lines.len())
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Session {

@@ -1,5 +1,7 @@
 //! Reading a description.
 
+use std::fmt;
+
 use super::index::Line;
 use super::{Scope, Session, Warning, WarningKind};
 use crate::attribute::{Attribute, BadAttribute, Name, TypedAttribute, lint};
@@ -8,12 +10,19 @@ use crate::media::Media;
 use crate::{AttributeName, Direction};
 
 /// A line of any kind as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RawLine<'a> {
     /// Its type, such as `a`; None for octets that are no `x=`.
     pub letter: Option<char>,
     /// What stands behind `x=`, without the line end; all of the line where there is no `x=`.
     pub value: &'a [u8],
+}
+
+/// Without the value, which may be a secret.
+impl fmt::Debug for RawLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawLine").field("letter", &self.letter).field("octets", &self.value.len()).finish()
+    }
 }
 
 impl Session {
