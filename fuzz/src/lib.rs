@@ -3,6 +3,7 @@
 //! A harness takes any octets and panics when a rule is broken.
 #![allow(clippy::panic, clippy::expect_used, reason = "a broken rule must stop the fuzzer")]
 
+pub mod bencode;
 pub mod digest;
 pub mod endpoint;
 pub mod forward;
@@ -10,6 +11,7 @@ pub mod header;
 pub mod latch;
 pub mod lb;
 pub mod message;
+pub mod ng;
 pub mod proxy;
 pub mod register;
 pub mod rtcp;
@@ -24,6 +26,7 @@ pub type Harness = fn(&[u8]);
 
 /// All harnesses by the name of their target and their folder of seeds.
 pub const HARNESSES: &[(&str, Harness)] = &[
+    ("bencode", bencode::run),
     ("digest", digest::run),
     ("endpoint", endpoint::run),
     ("forward", forward::run),
@@ -31,6 +34,7 @@ pub const HARNESSES: &[(&str, Harness)] = &[
     ("latch", latch::run),
     ("lb", lb::run),
     ("message", message::run),
+    ("ng", ng::run),
     ("proxy", proxy::run),
     ("register", register::run),
     ("rtcp", rtcp::run),

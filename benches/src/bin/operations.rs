@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use c4_benches::sip::OPERATIONS;
-use c4_benches::{proxy, register, relay, sdp, transaction};
+use c4_benches::{ng, proxy, register, relay, sdp, transaction};
 use sip_core::Limits;
 
 fn main() -> ExitCode {
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         let others = proxy::NAMES
             .iter()
             .chain(&register::NAMES)
+            .chain(&ng::NAMES)
             .chain(&relay::NAMES)
             .chain(&sdp::NAMES)
             .chain(&transaction::NAMES);
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let times = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(1);
     let made = proxy::operation(&name)
         .or_else(|| register::operation(&name))
+        .or_else(|| ng::operation(&name))
         .or_else(|| sdp::operation(&name))
         .or_else(|| relay::operation(&name))
         .or_else(|| transaction::operation(&name));

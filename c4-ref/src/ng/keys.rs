@@ -185,8 +185,8 @@ impl Keys {
             "to-interface" => keep(&mut self.flags.direction.to, value),
             "label" | "from-label" => keep(&mut self.flags.label, value),
             "metadata" => {
-                let text = value.octets().filter(|text| text.len() <= MOST_METADATA);
-                self.flags.metadata = text.map(|text| String::from_utf8_lossy(text).into_owned());
+                let text = value.octets().map(|text| String::from_utf8_lossy(text).into_owned());
+                self.flags.metadata = text.filter(|text| !text.is_empty() && text.len() <= MOST_METADATA);
             }
             "received-from" => match address(value) {
                 Some(from) => self.received_from = Some(from),
