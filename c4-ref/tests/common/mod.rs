@@ -13,6 +13,7 @@
 )]
 
 pub mod raw;
+pub mod sound;
 
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -77,11 +78,20 @@ impl Daemon {
 
     /// As `start`, then waits until an OPTIONS to `sip` (a port on 127.0.0.1, UDP) is answered with 200.
     pub fn start_sip(program: &str, args: &[&str], sip: u16) -> Daemon {
+        Daemon::start_until(program, args, || answers_options(sip))
+    }
+
+    /// As `start`, then waits until an NG `ping` to `ng` (a port on 127.0.0.1, UDP) is answered.
+    pub fn start_ng(program: &str, args: &[&str], ng: u16) -> Daemon {
+        Daemon::start_until(program, args, || answers_ping(ng))
+    }
+
+    fn start_until(program: &str, args: &[&str], ready: impl Fn() -> bool) -> Daemon {
         let mut daemon = Daemon::start(program, args);
         let deadline = Instant::now() + PATIENCE;
-        while !answers_options(sip) {
+        while !ready() {
             assert!(daemon.child.try_wait().unwrap().is_none(), "{program} has ended by itself");
-            assert!(Instant::now() < deadline, "{program} does not answer OPTIONS on port {sip}");
+            assert!(Instant::now() < deadline, "{program} does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
         daemon
@@ -100,6 +110,12 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        // A server that forks (Kamailio) takes its children along only if it is asked to end.
+        let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while asked.is_ok() && Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -122,6 +138,16 @@ pub fn answers_options(port: u16) -> bool {
     }
     let mut answer = [0u8; 4096];
     matches!(socket.recv(&mut answer), Ok(n) if answer[..n].starts_with(b"SIP/2.0 200"))
+}
+
+/// Whether an NG `ping` to 127.0.0.1:`port` is answered within 300 ms.
+pub fn answers_ping(port: u16) -> bool {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let request = format!("ready-{} d7:command4:pinge", socket.local_addr().unwrap().port());
+    let mut answer = [0u8; 512];
+    socket.send_to(request.as_bytes(), ("127.0.0.1", port)).is_ok()
+        && matches!(socket.recv(&mut answer), Ok(n) if answer[..n].ends_with(b"d6:result4:ponge"))
 }
 
 /// Whether a foreign program is here. With `CI=true` a missing one fails the test, else the reason is printed.

@@ -161,8 +161,14 @@ impl Phone {
 
     /// Answers `request` with `code`, keeping the Vias and Record-Routes.
     pub fn answer(&mut self, request: &str, code: &str) {
+        let response = self.response(request, code);
+        self.send(&response);
+    }
+
+    /// What `answer` sends.
+    pub fn response(&mut self, request: &str, code: &str) -> String {
         let tag = if header(request, "To").contains(";tag=") { String::new() } else { format!(";tag=t{}", self.user) };
-        let response = format!(
+        format!(
             "SIP/2.0 {code}\r\n{}{}From: {}\r\nTo: {}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: {}\r\nContent-Length: 0\r\n\r\n",
             lines_of(request, "Via"),
             lines_of(request, "Record-Route"),
@@ -171,8 +177,7 @@ impl Phone {
             header(request, "Call-ID"),
             header(request, "CSeq"),
             self.contact()
-        );
-        self.send(&response);
+        )
     }
 
     /// A request inside the dialog that `ok` (the 200 to our INVITE) made: Route set reversed (RFC 3261 §12.1.2).
