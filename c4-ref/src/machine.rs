@@ -1,11 +1,12 @@
 //! The one trait that `io` drives: a state machine without I/O, one per worker.
 //!
 //! The calling contract, in the driver's fixed order: [`Machine::handle_timeout`] when [`Machine::poll_timeout`] is
-//! due; inputs (messages, closed flows, answers to connects, commands); [`Machine::poll_transmit`] until empty;
-//! [`Machine::poll_event`] until empty. A machine that still has output says `poll_timeout() <= now`.
+//! due; inputs (messages, closed flows, answers to connects, commands); [`Machine::poll_transmit`] and
+//! [`Machine::poll_datagram`] until empty; [`Machine::poll_event`] until empty. A machine that still has output says `poll_timeout() <= now`.
 
 use std::any::Any;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,17 @@ pub trait Machine {
 
     /// The next message to send. Its flow may belong to another worker.
     fn poll_transmit(&mut self) -> Option<Transmit<Self::TransmitId>>;
+
+    /// A datagram came to a plain socket: something other than SIP (RTP of a phone, a control protocol). `socket` is its
+    /// number among those that this worker was given.
+    fn handle_datagram(&mut self, now: Instant, socket: usize, from: SocketAddr, payload: Bytes) {
+        let _ = (now, socket, from, payload);
+    }
+
+    /// The next datagram to send from a plain socket. What does not get away is lost, as on the network.
+    fn poll_datagram(&mut self) -> Option<Datagram> {
+        None
+    }
 
     /// The next request to the outside.
     fn poll_event(&mut self) -> Option<Event<Self::ConnectId>>;
@@ -90,6 +102,17 @@ pub struct Transmit<Id> {
     pub payload: Bytes,
     /// Close the connection once the payload is written.
     pub close: bool,
+}
+
+/// A datagram on its way out of a plain socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datagram {
+    /// Number of the socket among those that this worker was given.
+    pub socket: usize,
+    /// Where to.
+    pub to: SocketAddr,
+    /// The octets.
+    pub payload: Bytes,
 }
 
 /// What a machine asks of the outside.

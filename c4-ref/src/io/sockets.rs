@@ -32,6 +32,8 @@ pub struct Sockets {
 pub(super) struct WorkerSockets {
     pub(super) udp: Vec<(UdpSocket, SocketAddr)>,
     pub(super) streams: Vec<(TcpListener, Listener)>,
+    /// What comes in here is no SIP.
+    pub(super) plain: Vec<UdpSocket>,
 }
 
 impl Sockets {
@@ -54,6 +56,13 @@ impl Sockets {
             sockets.listeners.push(listener);
         }
         Ok(sockets)
+    }
+
+    /// Gives a worker a plain socket, which must not block; its number is how many the worker has had before.
+    pub fn add_plain(&mut self, worker: usize, socket: UdpSocket) {
+        if let Some(worker) = self.workers.get_mut(worker) {
+            worker.plain.push(socket);
+        }
     }
 
     /// The listeners with the addresses they really have.

@@ -14,6 +14,12 @@ pub(super) struct Stats {
     pub(super) udp_tx: u64,
     /// Datagrams that the kernel did not take.
     pub(super) udp_tx_failed: u64,
+    /// Datagrams received on plain sockets.
+    pub(super) plain_rx: u64,
+    /// Datagrams sent from plain sockets.
+    pub(super) plain_tx: u64,
+    /// Datagrams of plain sockets that the kernel did not take.
+    pub(super) plain_tx_failed: u64,
     /// Messages received on streams.
     pub(super) stream_rx: u64,
     /// Messages handed to streams.
@@ -79,6 +85,9 @@ impl Stats {
             "io_udp_rx": self.udp_rx,
             "io_udp_tx": self.udp_tx,
             "io_udp_tx_failed": self.udp_tx_failed,
+            "io_plain_rx": self.plain_rx,
+            "io_plain_tx": self.plain_tx,
+            "io_plain_tx_failed": self.plain_tx_failed,
             "io_stream_rx": self.stream_rx,
             "io_stream_tx": self.stream_tx,
             "io_stream_tx_failed": self.stream_tx_failed,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use sip_core::flow::{ConnectionId, Flow, Target, Transport};
 use sip_core::message::Message;
 
 use crate::admin::{Answer, Command};
-use crate::machine::{Event, Machine, Transmit};
+use crate::machine::{Datagram, Event, Machine, Transmit};
 
 /// What the machine of a worker heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub(super) struct Echo {
     heard: Sender<Heard>,
     transmits: VecDeque<Transmit<u32>>,
     events: VecDeque<Event<u32>>,
+    datagrams: VecDeque<Datagram>,
     messages: u64,
     next: u32,
     /// Records that it writes when it stops.
@@ -43,6 +45,7 @@ impl Echo {
             heard: heard.clone(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
+            datagrams: VecDeque::new(),
             messages: 0,
             next: 0,
             last_words: 0,
@@ -104,6 +107,15 @@ impl Machine for Echo {
 
     fn poll_transmit(&mut self) -> Option<Transmit<u32>> {
         self.transmits.pop_front()
+    }
+
+    /// What comes to one plain socket goes back from the next.
+    fn handle_datagram(&mut self, _: Instant, socket: usize, from: SocketAddr, payload: Bytes) {
+        self.datagrams.push_back(Datagram { socket: socket + 1, to: from, payload });
+    }
+
+    fn poll_datagram(&mut self) -> Option<Datagram> {
+        self.datagrams.pop_front()
     }
 
     fn poll_event(&mut self) -> Option<Event<u32>> {

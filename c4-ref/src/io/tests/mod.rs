@@ -52,7 +52,10 @@ struct Rig {
 impl Rig {
     fn start(listeners: &[&str], workers: usize, change: impl FnOnce(&mut Options)) -> Rig {
         let listeners: Vec<_> = listeners.iter().map(|l| l.parse().unwrap()).collect();
-        let sockets = Sockets::bind(&listeners, workers).unwrap();
+        Rig::start_on(Sockets::bind(&listeners, workers).unwrap(), workers, change)
+    }
+
+    fn start_on(sockets: Sockets, workers: usize, change: impl FnOnce(&mut Options)) -> Rig {
         let (sender, heard) = channel();
         let mut options = Options::new("echo");
         change(&mut options);

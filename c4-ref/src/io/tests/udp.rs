@@ -104,3 +104,26 @@ fn the_machine_hears_of_the_stop() {
     stopped.sort_by_key(|heard| format!("{heard:?}"));
     assert_eq!(stopped, [Heard::Stopped(0), Heard::Stopped(1)]);
 }
+
+#[test]
+fn a_plain_socket_is_the_machines_own() {
+    let mut sockets = Sockets::bind(&["udp:127.0.0.1:0".parse().unwrap()], 1).unwrap();
+    let plain = [socket(), socket()];
+    let [first, second] = plain.each_ref().map(|socket| socket.local_addr().unwrap());
+    for socket in plain {
+        socket.set_nonblocking(true).unwrap();
+        sockets.add_plain(0, socket);
+    }
+    let rig = Rig::start_on(sockets, 1, |_| {});
+    let (peer, mut buffer) = (socket(), [0; 64]);
+    // A keepalive of SIP is nothing special here.
+    for payload in [&b"\r\n\r\n"[..], b"\x80\0", b""] {
+        peer.send_to(payload, first).unwrap();
+        let (length, from) = peer.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], from), (payload, second));
+    }
+    // A socket that the worker does not have.
+    peer.send_to(b"lost", second).unwrap();
+    assert!(eventually(|| rig.stat("io_plain_tx_failed") == 1));
+    assert_eq!((rig.stat("io_plain_rx"), rig.stat("io_plain_tx"), rig.stat("messages")), (4, 3, 0));
+}

@@ -1,5 +1,6 @@
 //! The driver: one thread, one machine, its sockets. Fixed order: timeouts, inputs, transmits, events.
 
+mod plain;
 mod streams;
 
 use std::collections::{HashMap, VecDeque};
@@ -52,9 +53,10 @@ const OUTPUTS: usize = 4096;
 const LAST_ROUNDS: usize = 4096;
 /// Somebody may set the wall clock.
 const CLOCK: Duration = Duration::from_secs(60);
-/// Tokens below are the mailbox, the datagram sockets and the listeners; connection ids are all above.
+/// Tokens below are the mailbox, the datagram sockets, the plain sockets and the listeners; connection ids are all above.
 const MAILBOX: u64 = 0;
 const UDP: u64 = 1;
+const PLAIN: u64 = 1 << 11;
 const LISTENERS: u64 = 1 << 12;
 const CONNECTIONS: u64 = 1 << 16;
 
@@ -63,6 +65,7 @@ pub(super) struct Worker<M: Machine> {
     machine: M,
     poller: Poller,
     udp: Vec<Udp>,
+    plain: Vec<Udp>,
     streams: Vec<(TcpListener, Listener)>,
     listeners: Arc<[Listener]>,
     connections: Connections,
@@ -106,6 +109,7 @@ impl<M: Machine> Worker<M> {
         for (n, (socket, _)) in sockets.streams.iter().enumerate() {
             poller.add(socket, LISTENERS + n as u64, Interest::Read)?;
         }
+        let plain = plain::open(&poller, sockets.plain)?;
         if let Some(mailbox) = boxes.0.get(index) {
             poller.add(mailbox.fd(), MAILBOX, Interest::Read)?;
         }
@@ -115,6 +119,7 @@ impl<M: Machine> Worker<M> {
             machine,
             poller,
             udp,
+            plain,
             streams: sockets.streams,
             listeners,
             connections: Connections::new(index as u16, most, options.timeouts),
@@ -149,6 +154,7 @@ impl<M: Machine> Worker<M> {
             self.timeouts(now);
             self.inputs(now, &events);
             self.transmits(now);
+            self.send_plain();
             self.events(now);
             self.settle(now);
         }
@@ -158,6 +164,7 @@ impl<M: Machine> Worker<M> {
         for _ in 0..LAST_ROUNDS {
             self.busy = false;
             self.transmits(now);
+            self.send_plain();
             self.events(now);
             if !self.busy {
                 break;
@@ -203,6 +210,7 @@ impl<M: Machine> Worker<M> {
         for ready in events.iter() {
             match ready.token {
                 MAILBOX => self.take_mail(now),
+                token if (PLAIN..LISTENERS).contains(&token) => self.plain_datagrams(now, (token - PLAIN) as usize),
                 token if token < LISTENERS => self.datagrams(now, (token - UDP) as usize),
                 token if token < CONNECTIONS => self.accept(now, (token - LISTENERS) as usize),
                 token => self.connection_ready(now, ConnectionId(token), ready),
