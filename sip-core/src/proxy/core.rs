@@ -20,7 +20,7 @@ use crate::header::Header;
 use crate::message::{Checked, Request, Response};
 use crate::method::Method;
 use crate::status::StatusCode;
-use crate::transaction::{Busy, ClientId, Layer, ServerId};
+use crate::transaction::{Busy, ClientId, Layer, ServerId, room};
 
 /// The proxy core of RFC 3261 §16: response contexts over a [transaction layer](Layer).
 ///
@@ -118,15 +118,15 @@ impl Proxy {
     pub fn new(config: Config, now: Instant) -> Proxy {
         let loop_key = HashKey::from_seed(&config.seed, b"proxy loop");
         let tag_key = HashKey::from_seed(&config.seed, b"proxy tag");
-        let owners = Owners::new(tag_key.hash(&[b"tables"]));
+        let tables = tag_key.hash(&[b"tables"]);
         Proxy {
             config,
             loop_key,
             tag_key,
             tags: 0,
             now,
-            contexts: Contexts::default(),
-            owners,
+            contexts: Contexts::new(tables),
+            owners: Owners::new(tables),
             timers: Timers::default(),
             events: std::collections::VecDeque::new(),
             stats: Stats::default(),
@@ -150,7 +150,7 @@ impl Proxy {
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        room::pop(&mut self.events)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due; at once while events wait.

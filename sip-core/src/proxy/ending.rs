@@ -125,7 +125,7 @@ impl Proxy {
             return self.contexts.put(context);
         }
         self.timers.remove(context.armed, context.id);
-        self.owners.servers.remove(&context.server);
+        self.owners.remove_server(context.server);
         self.contexts.free(context.id);
         if let Some(outcome) = context.outcome {
             self.events.push_back(Event::Finished { id: context.id, user: context.user, outcome });

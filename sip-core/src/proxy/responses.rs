@@ -64,7 +64,7 @@ impl Proxy {
                 }
             }
             transaction::Event::ServerEnded { id } => {
-                if self.owners.servers.remove(&id).is_none() {
+                if self.owners.remove_server(id).is_none() {
                     return Some(event);
                 }
             }
@@ -169,7 +169,7 @@ impl Proxy {
             let tail = Tail { server, id, user, branch, answers };
             self.owners.clients.insert(client, Owner::Answered(Box::new(tail)));
         } else {
-            self.owners.clients.remove(&client);
+            self.owners.remove_client(client);
         }
         if first {
             context.queue.clear();
@@ -209,7 +209,7 @@ impl Proxy {
         let Some(leg) = context.legs.get_mut(index).filter(|leg| leg.is_pending()) else {
             return self.settle(context);
         };
-        self.owners.clients.remove(&leg.client);
+        self.owners.remove_client(leg.client);
         let (state, hunt) = (leg.state, leg.hunt);
         leg.state = LegState::Ended;
         if open && tries_next(state, status, cause) && self.fail_over(now, layer, &mut context, index) {
@@ -275,7 +275,7 @@ impl Proxy {
     /// The last word of a client transaction; a branch that still waited for one ends with it.
     fn on_client_ended(&mut self, now: Instant, layer: &mut Layer, id: ClientId) -> bool {
         let known = self.on_end(now, layer, id, StatusCode::REQUEST_TIMEOUT, Cause::Timeout);
-        self.owners.clients.remove(&id);
+        self.owners.remove_client(id);
         known
     }
 }

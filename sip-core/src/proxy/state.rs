@@ -20,13 +20,12 @@ impl Hash for Proxy {
     }
 }
 
+/// In the order of ids, as [`Owners`].
 impl Hash for Contexts {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.free.hash(state);
-        for slot in &self.slots {
-            slot.generation.hash(state);
-            slot.context.hash(state);
-        }
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        entries.sort_by_key(|(id, _)| **id);
+        entries.hash(state);
     }
 }
 

@@ -8,74 +8,56 @@ use smallvec::SmallVec;
 
 use super::context::Context;
 use super::event::{BranchRef, ContextId};
+use crate::transaction::room::shrink;
 use crate::transaction::{ClientId, ServerId};
 
-/// Contexts by id. A slot is used again under another generation, so that an id never comes back.
-#[derive(Clone, Debug, Default)]
+/// Contexts by id; ids are serial numbers.
+#[derive(Clone, Debug)]
 pub(super) struct Contexts {
-    pub(super) slots: Vec<Slot>,
-    pub(super) free: Vec<u32>,
-    len: usize,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(super) struct Slot {
-    pub(super) generation: u32,
-    pub(super) context: Option<Box<Context>>,
+    /// `None`: taken out to be worked on.
+    pub(super) entries: HashMap<ContextId, Option<Box<Context>>, IdState>,
+    last: u64,
 }
 
 impl Contexts {
+    pub(super) fn new(seed: u64) -> Contexts {
+        Contexts { entries: HashMap::with_hasher(IdState(seed | 1)), last: 0 }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.entries.len()
     }
 
     /// Reserves an id; [`put`](Self::put) fills it.
     pub(super) fn allocate(&mut self) -> ContextId {
-        self.len += 1;
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            self.slots.len() as u32 - 1
-        });
-        let generation = self.slots.get_mut(index as usize).map_or(0, |slot| {
-            slot.generation = slot.generation.wrapping_add(1).max(1);
-            slot.generation
-        });
-        ContextId((u64::from(generation) << 32) | u64::from(index))
-    }
-
-    fn slot(&self, id: ContextId) -> Option<&Slot> {
-        self.slots.get(id.0 as u32 as usize).filter(|slot| slot.generation == (id.0 >> 32) as u32)
-    }
-
-    fn slot_mut(&mut self, id: ContextId) -> Option<&mut Slot> {
-        self.slots.get_mut(id.0 as u32 as usize).filter(|slot| slot.generation == (id.0 >> 32) as u32)
+        self.last += 1;
+        let id = ContextId(self.last);
+        self.entries.insert(id, None);
+        id
     }
 
     pub(super) fn get(&self, id: ContextId) -> Option<&Context> {
-        self.slot(id)?.context.as_deref()
+        self.entries.get(&id)?.as_deref()
     }
 
     pub(super) fn get_mut(&mut self, id: ContextId) -> Option<&mut Context> {
-        self.slot_mut(id)?.context.as_deref_mut()
+        self.entries.get_mut(&id)?.as_deref_mut()
     }
 
     /// Takes a context out to work on it; it is [put](Self::put) back or its id [freed](Self::free).
     pub(super) fn take(&mut self, id: ContextId) -> Option<Box<Context>> {
-        self.slot_mut(id)?.context.take()
+        self.entries.get_mut(&id)?.take()
     }
 
     pub(super) fn put(&mut self, context: Box<Context>) {
-        if let Some(slot) = self.slot_mut(context.id) {
-            slot.context = Some(context);
+        if let Some(entry) = self.entries.get_mut(&context.id) {
+            *entry = Some(context);
         }
     }
 
     pub(super) fn free(&mut self, id: ContextId) {
-        if let Some(slot) = self.slot_mut(id) {
-            slot.context = None;
-            self.len -= 1;
-            self.free.push(id.0 as u32);
-        }
+        self.entries.remove(&id);
+        shrink(&mut self.entries);
     }
 }
 
@@ -110,6 +92,18 @@ impl Owners {
     pub(super) fn new(seed: u64) -> Owners {
         let state = IdState(seed | 1);
         Owners { clients: HashMap::with_hasher(state), servers: HashMap::with_hasher(state) }
+    }
+
+    pub(super) fn remove_client(&mut self, id: ClientId) -> Option<Owner> {
+        let owner = self.clients.remove(&id);
+        shrink(&mut self.clients);
+        owner
+    }
+
+    pub(super) fn remove_server(&mut self, id: ServerId) -> Option<ContextId> {
+        let context = self.servers.remove(&id);
+        shrink(&mut self.servers);
+        context
     }
 
     pub(super) fn is_empty(&self) -> bool {

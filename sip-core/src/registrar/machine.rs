@@ -13,6 +13,7 @@ use super::granted::Granted;
 use super::refusal::Refusal;
 use super::registration::{Registration, Wanted, Wish};
 use super::table::{Place, Table};
+use crate::transaction::room;
 use crate::{Request, Response};
 
 /// Below one hour only may a lifetime be called too brief (RFC 3261 §10.3 step 7).
@@ -221,11 +222,7 @@ impl Registrar {
 
     /// What has changed, in order.
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front();
-        if self.events.is_empty() && self.events.capacity() > 1024 {
-            self.events.shrink_to(64);
-        }
-        event
+        room::pop(&mut self.events)
     }
 
     /// Puts the whole state into a hasher, so that tests can compare two registrars.

@@ -19,6 +19,7 @@ mod non_invite_client;
 mod non_invite_server;
 mod output;
 mod reply;
+pub(crate) mod room;
 mod server;
 mod slab;
 mod stats;

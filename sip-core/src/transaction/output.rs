@@ -3,14 +3,12 @@
 use super::config::Ticks;
 use super::event::{Event, Transmit};
 use super::id::{Kind, TransmitId, with_kind};
+use super::room::pop;
 use super::stats::Stats;
 use super::timer::{Timer, TimerTable};
 use crate::flow::Flow;
 use bytes::Bytes;
 use std::collections::VecDeque;
-
-/// An empty queue with room for more than this gives its memory back.
-const KEEP: usize = 256;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Output {
@@ -35,14 +33,6 @@ impl Output {
     pub(super) fn event(&mut self) -> Option<Event> {
         pop(&mut self.events)
     }
-}
-
-fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
-    let first = queue.pop_front();
-    if queue.is_empty() && queue.capacity() > KEEP {
-        *queue = VecDeque::new();
-    }
-    first
 }
 
 /// What the state machine of one transaction works with.

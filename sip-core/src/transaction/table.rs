@@ -6,6 +6,7 @@ use super::id::{ClientId, Kind, ServerId};
 use super::keyed::Ready;
 use super::matching::Key;
 use super::output::{Cx, Output};
+use super::room::shrink;
 use super::slab::Slab;
 use super::stats::Stats;
 use super::tenant::{Fsm, Side, Tenant, connection_of};
@@ -250,13 +251,6 @@ impl Table {
                 shrink(&mut self.merges);
             }
         }
-    }
-}
-
-/// Gives memory back when most of it is unused.
-fn shrink<V>(map: &mut HashMap<u64, V, Ready>) {
-    if map.capacity() > 1024 && map.len() < map.capacity() / 8 {
-        map.shrink_to(map.len() * 2);
     }
 }
 
