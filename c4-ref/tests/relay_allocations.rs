@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use c4_ref::io::Server;
+use c4_ref::io::{MediaOptions, Server};
 use c4_ref::relay::media::{Event, Media, MediaMachine, Packet, Pair, PairId, Reason, Settings, Setup, Verdict};
 use testkit::{Clock, Counting, Heap};
 
@@ -89,7 +89,7 @@ fn through_sockets() {
     let (told, tells) = channel();
     let addresses = [0, 1].map(|n: usize| parties[n].local_addr().unwrap());
     let machine = OneWay { media, parties: addresses, open: Vec::new(), told };
-    let server = Server::start_media("media", vec![machine]).unwrap();
+    let server = Server::start_media(vec![machine], MediaOptions::new("media")).unwrap();
     let relay = tells.recv().unwrap();
     let mut buffer = [0; 64];
     let mut pass = |n: u16| {

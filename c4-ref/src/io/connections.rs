@@ -219,3 +219,9 @@ fn split(id: ConnectionId) -> (usize, u32) {
 
 /// The time between two looks at listeners that were set aside because no more files could be opened.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether the system gives no more files, for now.
+pub(super) fn out_of_files(error: i32) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].iter().any(|e| e.raw_os_error() == error)
+}

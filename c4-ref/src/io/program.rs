@@ -204,6 +204,11 @@ fn options(role: Role, config: &Config, tls: &Tls, files: usize) -> Options {
     }
 }
 
+/// Random octets of the kernel.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    files::random().map_err(|error| Failure::system(format!("/dev/urandom: {error}")))
+}
+
 /// How many workers a setting means: 0 is one per core.
 pub fn worker_count(setting: usize) -> usize {
     match setting {

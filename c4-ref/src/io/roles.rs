@@ -1,10 +1,10 @@
-//! From configuration to running workers: the load balancer and the proxy.
+//! From configuration to running workers: the load balancer and the proxy; the relay has a file of its own.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::program::{Failure, Running, Starter, worker_count};
+use super::program::{Failure, Running, Starter, random, worker_count};
 use super::{CdrFile, Options, Outputs, Server, Sockets, Store, files};
 use crate::config::{self, Config, Listener, Role};
 use crate::lb::{self, Lb};
@@ -15,6 +15,8 @@ use crate::proxy::{self, App, Settings, Shared, location};
 pub const LB: Starter = (Role::Lb, load_balancer);
 /// The proxy and registrar.
 pub const PROXY: Starter = (Role::Proxy, proxy);
+/// The media relay.
+pub const RELAY: Starter = (Role::Relay, super::relay::start);
 
 /// Starts the load balancer of `[lb]`.
 ///
@@ -152,8 +154,4 @@ fn reread_keys<K, E: std::fmt::Display>(
     let wrong = |error: String| Failure::config(format!("{key} {file}: {error}"));
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
     parse(&text).map_err(|error| wrong(error.to_string()))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Failure> {
-    files::random().map_err(|error| Failure::system(format!("/dev/urandom: {error}")))
 }

@@ -1,4 +1,4 @@
-//! Binding: every worker has its own socket on every listener's address (SO_REUSEPORT).
+//! Binding: every worker has its own socket on every listener's address (SO_REUSEPORT), or one has it alone.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -42,12 +42,24 @@ impl Sockets {
     /// # Errors
     /// The first listener that cannot be opened, and why.
     pub fn bind(listeners: &[Listener], workers: usize) -> Result<Sockets, BindError> {
+        Sockets::open(listeners, workers, true)
+    }
+
+    /// Opens `listeners` for one worker; no other process can share their ports.
+    ///
+    /// # Errors
+    /// As [`Sockets::bind`].
+    pub fn bind_alone(listeners: &[Listener]) -> Result<Sockets, BindError> {
+        Sockets::open(listeners, 1, false)
+    }
+
+    fn open(listeners: &[Listener], workers: usize, shared: bool) -> Result<Sockets, BindError> {
         let mut sockets = Sockets { listeners: Vec::new(), workers: Vec::new() };
         sockets.workers.resize_with(workers.max(1), WorkerSockets::default);
         for listener in listeners {
             let mut listener = listener.clone();
             for worker in &mut sockets.workers {
-                worker.open(&mut listener).map_err(|source| BindError {
+                worker.open(&mut listener, shared).map_err(|source| BindError {
                     transport: listener.transport.as_str(),
                     address: listener.bind,
                     source,
@@ -72,17 +84,17 @@ impl Sockets {
 }
 
 impl WorkerSockets {
-    fn open(&mut self, listener: &mut Listener) -> io::Result<()> {
+    fn open(&mut self, listener: &mut Listener, shared: bool) -> io::Result<()> {
         match listener.transport {
             Transport::Udp => {
-                let socket = socket(listener.bind, Type::DGRAM, Protocol::UDP)?;
+                let socket = socket(listener.bind, Type::DGRAM, Protocol::UDP, shared)?;
                 receive_buffer(&socket);
                 let socket = UdpSocket::from(socket);
                 listener.bind = socket.local_addr()?;
                 self.udp.push((socket, listener.bind));
             }
             Transport::Tcp | Transport::Tls => {
-                let socket = socket(listener.bind, Type::STREAM, Protocol::TCP)?;
+                let socket = socket(listener.bind, Type::STREAM, Protocol::TCP, shared)?;
                 socket.listen(BACKLOG)?;
                 let socket = TcpListener::from(socket);
                 listener.bind = socket.local_addr()?;
@@ -103,12 +115,14 @@ pub(super) fn unbound(address: SocketAddr, kind: Type, protocol: Protocol) -> io
     Ok(socket)
 }
 
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol, shared: bool) -> io::Result<Socket> {
     let socket = unbound(address, kind, protocol)?;
     if kind == Type::STREAM {
         socket.set_reuse_address(true)?;
     }
-    socket.set_reuse_port(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
     socket.bind(&address.into())?;
     Ok(socket)
 }

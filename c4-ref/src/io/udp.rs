@@ -22,7 +22,12 @@ pub(super) struct Udp {
 
 impl Udp {
     pub(super) fn new(socket: UdpSocket, local: SocketAddr) -> Udp {
-        Udp { socket, local, burst: Burst::new(MOST) }
+        Udp::with_burst(socket, local, MOST)
+    }
+
+    /// At most so many datagrams a wake-up.
+    pub(super) fn with_burst(socket: UdpSocket, local: SocketAddr, most: usize) -> Udp {
+        Udp { socket, local, burst: Burst::new(most) }
     }
 
     /// Receives a burst into `buffer`, one datagram at a time.

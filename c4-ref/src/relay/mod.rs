@@ -7,6 +7,7 @@ mod answer;
 mod call;
 mod delete;
 mod description;
+mod driven;
 mod machine;
 pub mod media;
 mod offer;

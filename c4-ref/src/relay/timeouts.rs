@@ -16,6 +16,17 @@ pub enum TimeoutKind {
     Offer,
 }
 
+impl TimeoutKind {
+    /// Its name in notices.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TimeoutKind::Media => "media-timeout",
+            TimeoutKind::Silent => "silent-timeout",
+            TimeoutKind::Offer => "offer-timeout",
+        }
+    }
+}
+
 impl Relay {
     /// When something is due for the call, as things stand; packets put it off.
     pub(super) fn due(&self, call: &Call) -> Option<Instant> {

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use socket2::{Protocol, Type};
 
@@ -22,13 +24,49 @@ pub(super) struct MediaSocket {
     pub(super) burst: Burst,
 }
 
+/// How many sockets all workers together may still open, so that files are left for everything else.
+#[derive(Clone)]
+pub(super) struct Room(Arc<AtomicUsize>);
+
+impl Room {
+    pub(super) fn new(sockets: usize) -> Room {
+        Room(Arc::new(AtomicUsize::new(sockets)))
+    }
+
+    fn take(&self, sockets: usize) -> io::Result<()> {
+        let take = |left: usize| left.checked_sub(sockets);
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        taken.map(drop).map_err(|_| io::Error::from(rustix::io::Errno::MFILE))
+    }
+
+    fn give(&self, sockets: usize) {
+        self.0.fetch_add(sockets, Ordering::Relaxed);
+    }
+}
+
 /// All of a worker; a socket's place is the number of its [`SocketId`], and its token in the epoll set.
-#[derive(Default)]
-pub(super) struct MediaSockets(Vec<Option<MediaSocket>>);
+pub(super) struct MediaSockets {
+    places: Vec<Option<MediaSocket>>,
+    open: usize,
+    room: Room,
+}
 
 impl MediaSockets {
+    pub(super) fn new(room: Room) -> MediaSockets {
+        MediaSockets { places: Vec::new(), open: 0, room }
+    }
+
     /// Opens and watches both sockets of a pair, or neither.
     pub(super) fn open(&mut self, poller: &Poller, pair: &Pair, tos: u8) -> io::Result<()> {
+        self.room.take(2)?;
+        let opened = self.open_both(poller, pair, tos);
+        if opened.is_err() {
+            self.room.give(2);
+        }
+        opened
+    }
+
+    fn open_both(&mut self, poller: &Poller, pair: &Pair, tos: u8) -> io::Result<()> {
         let mut second = pair.local;
         second.set_port(pair.local.port().checked_add(1).ok_or(io::ErrorKind::InvalidInput)?);
         let (rtp, rtcp) = (bind(pair.local, tos)?, bind(second, tos)?);
@@ -42,29 +80,33 @@ impl MediaSockets {
 
     /// Closes both sockets of a pair, if they are open.
     pub(super) fn close(&mut self, pair: &Pair) {
+        let before = self.open;
         self.put(pair.rtp, None);
         self.put(pair.rtcp, None);
+        self.room.give(before - self.open);
     }
 
     pub(super) fn get(&self, id: SocketId) -> Option<&UdpSocket> {
-        self.0.get(id.0 as usize)?.as_ref().map(|socket| &socket.udp)
+        self.places.get(id.0 as usize)?.as_ref().map(|socket| &socket.udp)
     }
 
     pub(super) fn get_mut(&mut self, id: SocketId) -> Option<&mut MediaSocket> {
-        self.0.get_mut(id.0 as usize)?.as_mut()
+        self.places.get_mut(id.0 as usize)?.as_mut()
     }
 
     /// Open sockets.
     pub(super) fn count(&self) -> usize {
-        self.0.iter().flatten().count()
+        self.open
     }
 
     fn put(&mut self, id: SocketId, udp: Option<UdpSocket>) {
         let place = id.0 as usize;
-        if place >= self.0.len() {
-            self.0.resize_with(place + 1, || None);
+        if place >= self.places.len() {
+            self.places.resize_with(place + 1, || None);
         }
-        if let Some(socket) = self.0.get_mut(place) {
+        if let Some(socket) = self.places.get_mut(place) {
+            self.open -= usize::from(socket.is_some());
+            self.open += usize::from(udp.is_some());
             *socket = udp.map(|udp| MediaSocket { udp, burst: Burst::new(MOST) });
         }
     }

@@ -112,7 +112,7 @@ struct Rig {
 impl Rig {
     fn new(ports: (u16, u16), sides: &[Side]) -> Rig {
         let (sender, told) = channel();
-        let server = Server::start_media("media", vec![Bridge::new(ports, sides, sender)]).unwrap();
+        let server = Server::start_media(vec![Bridge::new(ports, sides, sender)], MediaOptions::new("media")).unwrap();
         Rig { server: Some(server), told }
     }
 

@@ -1,23 +1,27 @@
 //! A worker. Fixed order: timeouts, mail, sockets to open and close, packets.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::sync::Arc;
 use std::time::Instant;
 
+use nat::siphash::BuildSipHasher;
 use serde_json::{Value, json};
 
-use super::super::mailbox::Mailbox;
 use super::super::poller::{Events, Interest, Poller};
+use super::super::sockets::Sockets;
 use super::super::stats::beside;
-use super::Mail;
-use super::sockets::MediaSockets;
+use super::control::Control;
+use super::notices::Notices;
+use super::shards::Front;
+use super::sockets::{MediaSockets, Room};
+use super::{Mail, Mailboxes};
 use crate::admin::{Answer, Command};
+use crate::ng::server::Server;
 use crate::relay::media::{Event, MediaMachine, Packet, Pair, SocketId, Verdict};
 
 /// Mail taken per iteration.
 const MAIL: usize = 64;
-/// Tokens below are sockets, whose numbers have 32 bits.
+/// Tokens below are sockets of media, whose numbers have 32 bits; above are those of the NG protocol.
 const MAILBOX: u64 = 1 << 32;
 
 /// Counters of one worker; plain numbers, read by its own thread.
@@ -31,11 +35,14 @@ struct Stats {
 }
 
 pub(super) struct Worker<M> {
-    index: usize,
-    machine: M,
+    pub(super) index: usize,
+    pub(super) machine: M,
     poller: Poller,
     sockets: MediaSockets,
-    mailbox: Arc<Mailbox<Mail>>,
+    /// Of all workers.
+    pub(super) boxes: Mailboxes,
+    pub(super) front: Option<Front>,
+    pub(super) notices: Notices,
     mail: VecDeque<Mail>,
     packet: Packet,
     stats: Stats,
@@ -43,20 +50,37 @@ pub(super) struct Worker<M> {
 }
 
 impl<M: MediaMachine> Worker<M> {
-    pub(super) fn new(index: usize, machine: M, mailbox: Arc<Mailbox<Mail>>) -> io::Result<Worker<M>> {
+    pub(super) fn new(
+        index: usize,
+        machine: M,
+        boxes: Mailboxes,
+        room: Room,
+        notices: Notices,
+    ) -> io::Result<Worker<M>> {
         let poller = Poller::new()?;
-        poller.add(mailbox.fd(), MAILBOX, Interest::Read)?;
+        if let Some(mailbox) = boxes.get(index) {
+            poller.add(mailbox.fd(), MAILBOX, Interest::Read)?;
+        }
         Ok(Worker {
             index,
             machine,
             poller,
-            sockets: MediaSockets::default(),
-            mailbox,
+            sockets: MediaSockets::new(room),
+            boxes,
+            front: None,
+            notices,
             mail: VecDeque::new(),
             packet: Packet::new(),
             stats: Stats::default(),
             stopping: false,
         })
+    }
+
+    /// This worker serves the NG protocol.
+    pub(super) fn control(&mut self, server: Server, sockets: Sockets, key: [u8; 16]) -> io::Result<()> {
+        let control = Control::new(server, sockets, &self.poller)?;
+        self.front = Some(Front { control, hasher: BuildSipHasher::new(key), lists: BTreeMap::new() });
+        Ok(())
     }
 
     /// The thread's whole life.
@@ -65,7 +89,9 @@ impl<M: MediaMachine> Worker<M> {
         self.events(Instant::now());
         while !self.stopping {
             let now = Instant::now();
-            let pause = self.machine.poll_timeout().map(|at| at.saturating_duration_since(now));
+            let front = self.front.as_ref().and_then(|front| front.control.poll_timeout());
+            let due = [self.machine.poll_timeout(), front].into_iter().flatten().min();
+            let pause = due.map(|at| at.saturating_duration_since(now));
             if let Err(error) = self.poller.wait(pause, &mut ready) {
                 tracing::error!(%error, worker = self.index, "cannot wait for sockets");
                 return;
@@ -82,12 +108,24 @@ impl<M: MediaMachine> Worker<M> {
             self.machine.handle_timeout(now);
             self.events(now);
         }
+        if let Some(front) = &mut self.front
+            && front.control.poll_timeout().is_some_and(|at| at <= now)
+        {
+            front.control.handle_timeout(now, &self.poller);
+        }
     }
 
     fn inputs(&mut self, now: Instant, ready: &Events) {
-        // Mail first: a packet must not come to a place whose socket the table has just given away.
-        if ready.iter().any(|ready| ready.token == MAILBOX) {
-            self.take_mail(now);
+        // Mail and requests first: a packet must not come to a place whose socket the table has just given away.
+        for ready in ready.iter().filter(|ready| ready.token >= MAILBOX) {
+            match (ready.token, &mut self.front) {
+                (MAILBOX, _) => self.take_mail(now),
+                (_, Some(front)) => {
+                    front.control.ready(now, &self.poller, ready);
+                    self.requests(now);
+                }
+                (_, None) => {}
+            }
             self.events(now);
         }
         for ready in ready.iter() {
@@ -131,7 +169,8 @@ impl<M: MediaMachine> Worker<M> {
         }
     }
 
-    /// Opens and closes until the table asks for nothing more; bounded by its attempts per pair.
+    /// Opens and closes until the table asks for nothing more, which is bounded by its attempts per pair; then what the
+    /// machine says goes out.
     fn events(&mut self, now: Instant) {
         while let Some(event) = self.machine.media().poll_event() {
             match event {
@@ -144,6 +183,10 @@ impl<M: MediaMachine> Worker<M> {
                 }
                 Event::Close { pair } => self.sockets.close(&pair),
             }
+        }
+        self.machine_events(now);
+        if let Some(front) = &mut self.front {
+            front.control.flush(now, &self.poller);
         }
     }
 
@@ -158,7 +201,9 @@ impl<M: MediaMachine> Worker<M> {
 
     fn take_mail(&mut self, now: Instant) {
         let mut mail = std::mem::take(&mut self.mail);
-        self.mailbox.take(&mut mail, MAIL);
+        if let Some(mailbox) = self.boxes.get(self.index) {
+            mailbox.take(&mut mail, MAIL);
+        }
         for mail in mail.drain(..) {
             match mail {
                 Mail::Command { command, reply } => {
@@ -166,6 +211,8 @@ impl<M: MediaMachine> Worker<M> {
                     // The asker may have gone.
                     let _ = reply.send(answer);
                 }
+                Mail::Request { id, request } => self.machine.handle_request(now, id, *request),
+                Mail::Reply { id, reply } => self.reply(now, id, reply),
                 Mail::Stop => self.stopping = true,
             }
         }
@@ -178,7 +225,11 @@ impl<M: MediaMachine> Worker<M> {
         if command.method != "stats" {
             return answer;
         }
-        beside(answer, self.counters())
+        let answer = beside(answer, self.counters());
+        match &self.front {
+            Some(front) => beside(answer, front.control.counters()),
+            None => answer,
+        }
     }
 
     fn counters(&self) -> Value {

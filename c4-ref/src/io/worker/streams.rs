@@ -9,7 +9,7 @@ use sip_core::message::Framer;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::super::connection::{Arrival, Closed, Connection, State};
-use super::super::connections::{ACCEPT_PAUSE, Identity, Key};
+use super::super::connections::{ACCEPT_PAUSE, Identity, Key, out_of_files};
 use super::super::poller::Ready;
 use super::{Mail, Worker, default_listener, dispatch};
 use crate::machine::{Machine, Transmit};
@@ -307,9 +307,4 @@ impl<M: Machine> Worker<M> {
             }
         }
     }
-}
-
-fn out_of_files(error: i32) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].iter().any(|e| e.raw_os_error() == error)
 }

@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use super::{Media, PairId};
 use crate::admin::{Answer, Command};
+use crate::ng::Request;
+use crate::relay::{Event, RequestId};
 
 /// A state machine that owns a table of media sockets; one a worker.
 ///
 /// The calling contract, in the driver's fixed order: [`MediaMachine::handle_timeout`] when
-/// [`MediaMachine::poll_timeout`] is due; commands; the table's [`Event`](super::Event)s until there are none, each
-/// [`Event::Open`](super::Event::Open) answered at once; packets, which go to [`Media::forward`] alone. What a packet
+/// [`MediaMachine::poll_timeout`] is due; commands and requests; the table's [`Event`](super::Event)s until there are none,
+/// each [`Event::Open`](super::Event::Open) answered at once, and the machine's own; packets, which go to
+/// [`Media::forward`] alone. What a packet
 /// changes is seen in the table when the machine's own timer is due.
 pub trait MediaMachine {
     /// The table.
@@ -24,6 +27,16 @@ pub trait MediaMachine {
 
     /// When [`MediaMachine::handle_timeout`] must be called next.
     fn poll_timeout(&self) -> Option<Instant>;
+
+    /// A request over the NG protocol; answered by one [`Event::Reply`].
+    fn handle_request(&mut self, now: Instant, id: RequestId, request: Request) {
+        let _ = (now, id, request);
+    }
+
+    /// The next event.
+    fn poll_event(&mut self) -> Option<Event> {
+        None
+    }
 
     /// The operator's question or order; `None`: not a method of this machine.
     fn handle_command(&mut self, now: Instant, command: &Command) -> Option<Answer> {
