@@ -39,6 +39,13 @@ fn two_calls_over_every_transport_and_all_agrees() {
         assert_eq!(lines(second, "bob", "received"), ["INVITE", "ACK", "200 OK"]);
         for (call, released_by) in [(first, "caller"), (second, "callee")] {
             assert_eq!(call["cdr"]["released_by"], released_by);
+            for (phone, other, hz) in [("alice", "bob", 600), ("bob", "alice", 450)] {
+                let [own, its] = [phone, other].map(|phone| &call["phones"][phone]["sound"]);
+                assert_eq!((&own["packets_received"], &own["lost"]), (&its["packets_sent"], &Value::from(0)));
+                assert!(own["packets_sent"].as_u64().unwrap() >= 35 && own["mos"].as_f64().unwrap() > 4.0, "{own:#}");
+                assert_eq!((&own["tone"]["hz"], &own["tone"]["found"]), (&Value::from(hz), &Value::from(true)));
+                assert!(own["rtcp"]["sent"].as_u64().unwrap() >= 2, "{own:#}");
+            }
             assert_eq!((&call["cdr"]["call_id"], &call["cdr"]["status"]), (&call["call_id"], &Value::from(200)));
         }
     }
@@ -52,11 +59,16 @@ fn the_terminal_shows_two_ladders_and_two_records() {
     assert_eq!(text.matches("alice              c4-lb              c4-proxy           bob").count(), 2, "{text}");
     assert!(text.matches("-BYE-").count() >= 8, "{text}");
     assert_eq!(text.matches("\nRecord: {\"id\"").count(), 2, "{text}");
+    assert_eq!((text.matches("\nalice   PCMU").count(), text.matches("\nbob     PCMU").count()), (2, 2), "{text}");
 }
 
 #[test]
 fn what_is_broken_on_purpose_is_noticed() {
-    let cases = [("auth", "alice could not register: 401"), ("route", "alice could not call bob@demo.example: 4")];
+    let cases = [
+        ("auth", "alice could not register: 401"),
+        ("route", "alice could not call bob@demo.example: 4"),
+        ("audio", "call 1: alice does not hear bob's tone of 600 Hz: 0 of "),
+    ];
     for (what, why) in cases {
         let output = demo(&["--break", what]);
         assert!(!output.status.success(), "--break {what}");

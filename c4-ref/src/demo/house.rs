@@ -10,10 +10,11 @@ use sip_core::flow::{Target, Transport};
 
 use super::{Args, Broken};
 use crate::config::{Config, Listener, load};
+use crate::io::phones::{self, Place};
 use crate::io::program::{Failure, Running};
-use crate::io::{Capture, Captured, Handle, Options, Server, Tls, phones, random, roles};
+use crate::io::{Capture, Captured, Handle, Options, Server, Tls, random, roles};
 use crate::net::Network;
-use crate::phone::{Manner, PEER, Settings};
+use crate::phone::{Codec, Manner, PEER, Settings, audio};
 
 /// The phones' domain.
 pub(super) const DOMAIN: &str = "demo.example";
@@ -23,6 +24,10 @@ pub(super) const PROXY: &str = "c4-proxy";
 /// The phones: the caller's knows SHA-256, the callee's MD5 alone.
 pub(super) const CALLER: &str = "alice";
 pub(super) const CALLEE: &str = "bob";
+
+/// The tones of the caller and the callee, Hz.
+const CALLER_HZ: u32 = 450;
+const CALLEE_HZ: u32 = 600;
 
 /// How long a phone rings.
 const RING: Duration = Duration::from_millis(300);
@@ -62,19 +67,20 @@ impl House {
         let address = address_of(&handle)?;
         let phone = |user: &'static str, password: &str| {
             let account = account(user, password);
-            phones::start(transport, &options(user, &capture, &tls), |local, seed| Settings {
-                seed,
+            phones::start(transport, &options(user, &capture, &tls), |place| Settings {
+                seed: place.seed,
                 user: user.into(),
                 domain: DOMAIN.into(),
                 account: Some(account),
                 proxy: Target {
-                    local: (transport == Transport::Udp).then_some(local),
+                    local: (transport == Transport::Udp).then_some(place.sip),
                     ..Target::new(transport, address)
                 },
-                local,
+                local: place.sip,
                 ring: RING,
                 manner: Manner::Answers,
                 expires: Duration::from_secs(600),
+                audio: Some(sound(user, &place, args.broken)),
             })
         };
         let [right, other] = &passwords;
@@ -179,6 +185,20 @@ fn lb_config(config: &mut Config, directory: &Path, transport: Transport, proxy:
 fn address_of(server: &Handle) -> Result<std::net::SocketAddr, Failure> {
     let first = server.listeners().first().map(|listener| listener.bind);
     first.ok_or_else(|| Failure::software("demo: a server without a socket"))
+}
+
+/// Each phone has a tone of its own and listens for the other's.
+fn sound(user: &str, place: &Place, broken: Option<Broken>) -> audio::Settings {
+    let (own, other) = if user == CALLER { (CALLER_HZ, CALLEE_HZ) } else { (CALLEE_HZ, CALLER_HZ) };
+    let silent = user == CALLEE && broken == Some(Broken::Audio);
+    audio::Settings {
+        rtp: place.rtp,
+        rtcp: place.rtcp,
+        plays: (!silent).then_some(own),
+        expects: other,
+        codecs: Codec::ALL.into(),
+        unix: place.unix,
+    }
 }
 
 fn account(user: &str, password: &str) -> Account {

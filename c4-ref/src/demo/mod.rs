@@ -1,4 +1,5 @@
-//! `c4 demo`: load balancer, proxy and two phones in one process on loopback, two calls, and what became of them.
+//! `c4 demo`: load balancer, proxy and two phones in one process on loopback, two calls with sound, and what became of
+//! them.
 //!
 //! The phones are scripted (`script`) and everything that they and the roles send is captured at the sockets. The
 //! [`report`] is made of that alone, checked against the phones' own journals and the call detail records.
@@ -6,6 +7,7 @@
 mod house;
 pub mod report;
 mod script;
+mod sound;
 mod text;
 
 use clap::ValueEnum;
@@ -57,6 +59,8 @@ pub enum Broken {
     Auth,
     /// The load balancer loses the keys of its route tokens after the phones have registered.
     Route,
+    /// The callee's phone is silent.
+    Audio,
 }
 
 /// Runs the demonstration; what is to be printed.
@@ -132,6 +136,23 @@ mod tests {
             let wrong = after(&performance, |_, played| played.calls[0].record[field] = value.clone());
             assert_eq!(wrong.len(), 1, "{field} {value}: {wrong:?}");
         }
+        for (field, value) in [
+            ("packets_sent", json!(3)),
+            ("packets_received", json!(3)),
+            ("octets_received", json!(3)),
+            ("lost", json!(1)),
+            ("tone", json!({ "hz": 600, "found": false, "blocks": 75, "heard": 9 })),
+        ] {
+            let wrong = after(&performance, |_, played| played.calls[1].sounds[0][field] = value.clone());
+            assert_eq!(wrong.len(), 1, "{field} {value}: {wrong:?}");
+            assert!(wrong[0].starts_with("call 2: ") && wrong[0].contains("alice"), "{wrong:?}");
+        }
+        let mute = after(&performance, |_, played| played.calls[0].sounds[1] = json!(null));
+        assert_eq!(
+            mute,
+            ["call 1: bob sent null packets of sound, alice received 75"]
+                .map(|line| { line.replace("75", &performance.1.calls[0].sounds[0]["packets_received"].to_string()) })
+        );
         let silent = after(&performance, |_, played| _ = played.journals[1].1.pop());
         assert_eq!(silent, ["the journal of bob and what was captured at its socket do not agree"]);
     }

@@ -10,6 +10,7 @@ use sip_core::{Limits, Message, Method, StatusCode};
 
 use super::house::{CALLEE, CALLER, LB, PROXY};
 use super::script::{JournalEntry, Played, PlayedCall};
+use super::sound;
 use crate::io::Captured;
 use crate::ladder::Step;
 
@@ -134,7 +135,7 @@ impl Report {
             }
         }
         for (call, number) in self.played.calls.iter().zip(1..) {
-            let found = self.check_delivery(call).or_else(|| self.check_record(call));
+            let found = self.check_delivery(call).or_else(|| self.check_record(call)).or_else(|| sound::check(call));
             wrong.extend(found.map(|why| format!("call {number}: {why}")));
         }
         wrong
@@ -144,7 +145,8 @@ impl Report {
     pub fn to_json(&self) -> Map<String, Value> {
         let phones = [CALLER, CALLEE].map(|phone| (phone.to_owned(), json!({ "algorithm": self.algorithm(phone) })));
         let calls = self.played.calls.iter().map(|call| {
-            let phones = [CALLER, CALLEE].map(|phone| (phone.to_owned(), self.phone_json(call, phone)));
+            let phones = [CALLER, CALLEE].into_iter().zip(&call.sounds);
+            let phones = phones.map(|(phone, sound)| (phone.to_owned(), self.phone_json(call, phone, sound)));
             json!({
                 "call_id": call.call_id,
                 "hung_up_by": call.hung_up_by,
@@ -158,13 +160,13 @@ impl Report {
         all
     }
 
-    fn phone_json(&self, call: &PlayedCall, phone: &str) -> Value {
+    fn phone_json(&self, call: &PlayedCall, phone: &str, sound: &Value) -> Value {
         let start = self.start(call);
         let side = |sent: bool| {
             let own = self.of(call).filter(|seen| PARTIES.get(seen.who) == Some(&phone) && seen.sent == sent);
             own.map(|seen| seen.to_json(start)).collect::<Vec<Value>>()
         };
-        json!({ "sent": side(true), "received": side(false) })
+        json!({ "sent": side(true), "received": side(false), "sound": sound })
     }
 
     fn of<'a>(&'a self, call: &'a PlayedCall) -> impl Iterator<Item = &'a Seen> {

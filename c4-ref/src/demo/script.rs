@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::house::{CALLEE, CALLER, DOMAIN, House};
-use super::{Args, Broken};
+use super::{Args, Broken, sound};
 use crate::admin::Command;
 use crate::io::Handle;
 use crate::io::program::Failure;
@@ -14,7 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// How often a phone is looked at.
 const GLANCE: Duration = Duration::from_millis(10);
 /// How long a call lasts.
-const TALK: Duration = Duration::from_millis(400);
+const TALK: Duration = Duration::from_millis(1500);
+/// How long the last packets of a call may be under way.
+const WAKE: Duration = Duration::from_millis(500);
 
 /// What was played, as the phones and the record file tell it.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub struct PlayedCall {
     pub line: String,
     /// The same, read.
     pub record: Value,
+    /// What the caller's and the callee's phone sent and heard: a [`Report`](crate::phone::Report) each.
+    pub sounds: [Value; 2],
 }
 
 /// A message as a phone noted it.
@@ -87,7 +91,23 @@ async fn play_call(
     }
     let line = record(house, before).await?;
     let record = serde_json::from_str(&line).map_err(|error| failed(format!("the record is no JSON: {error}")))?;
-    Ok(PlayedCall { call_id, hung_up_by, line, record })
+    let sounds = sounds(phones).await?;
+    Ok(PlayedCall { call_id, hung_up_by, line, record, sounds })
+}
+
+/// What the phones sent and heard in the last call, when all has arrived that will.
+async fn sounds(phones: [&Handle; 2]) -> Result<[Value; 2], Failure> {
+    let end = tokio::time::Instant::now() + WAKE;
+    loop {
+        let mut sounds = [Value::Null, Value::Null];
+        for (phone, sound) in phones.into_iter().zip(&mut sounds) {
+            *sound = last_call(&ask(phone, "phone.state", Value::Null).await?)["sound"].clone();
+        }
+        if sound::settled(sounds.each_ref()) || tokio::time::Instant::now() > end {
+            return Ok(sounds);
+        }
+        tokio::time::sleep(GLANCE).await;
+    }
 }
 
 /// The next record, once it is written.

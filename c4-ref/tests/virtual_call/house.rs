@@ -163,6 +163,7 @@ impl House {
             ring: Duration::from_secs(2),
             manner: Manner::Answers,
             expires: Duration::from_secs(3600),
+            audio: None,
         };
         self.phones.push(Phone::new(settings, self.now));
         phone

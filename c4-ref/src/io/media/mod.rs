@@ -11,6 +11,8 @@ mod sockets;
 mod tests;
 mod worker;
 
+pub(super) use sockets::bind;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

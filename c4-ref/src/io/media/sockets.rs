@@ -113,7 +113,7 @@ impl MediaSockets {
 }
 
 /// No other socket may share the port: one that is in use must be refused.
-pub(super) fn bind(local: SocketAddr, tos: u8) -> io::Result<UdpSocket> {
+pub(in super::super) fn bind(local: SocketAddr, tos: u8) -> io::Result<UdpSocket> {
     let socket = unbound(local, Type::DGRAM, Protocol::UDP)?;
     // Neither is worth a call: without them media is at worst less favoured on its way.
     let _ = match local {

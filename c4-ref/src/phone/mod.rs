@@ -1,9 +1,28 @@
 //! A built-in phone: a user agent on a transaction layer, with the manners of a person at it. Without I/O, like the roles.
 //!
 //! It registers, rings for a while and answers, calls and hangs up when told, and keeps a journal of every message that
-//! it sent and received. `c4 demo` and the whole-call tests use it.
+//! it sent and received. With [`audio::Settings`] it has sound: it negotiates G.711, sends a tone, and knows what it
+//! heard. `c4 demo` and the whole-call tests use it.
+
+pub mod audio;
+mod call;
+mod codec;
+mod description;
+mod machine;
+pub mod media;
+mod receiver;
+mod report;
+mod rtcp;
+#[cfg(test)]
+mod tests;
+pub mod tone;
+
+pub use call::{Call, Outcome, Progress};
+pub use codec::Codec;
+pub use description::{Format, Remote};
+pub use report::{Report, Rtcp, Tone};
+
 use std::collections::VecDeque;
-use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -11,13 +30,14 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sip_core::auth::Account;
 use sip_core::flow::{Flow, Target, Transport};
-use sip_core::message::{Message, Response};
+use sip_core::message::{Request, Response};
 use sip_core::status::StatusCode;
-use sip_core::transaction::{self, ConnectId, Layer, TransmitId};
-use sip_core::ua::{self, EndCause, Extra, Invite, Registration, RegistrationId, SessionId, Ua};
+use sip_core::transaction::{self, ConnectId, Layer};
+use sip_core::ua::{self, EndCause, Extra, Invite, Registration, RegistrationId, RequestId, SessionId, Ua};
 
-use crate::admin::{Answer, Command};
-use crate::machine::{Event, Machine, Transmit};
+use self::audio::{Audio, NoSound, sdp_of};
+use self::call::failed;
+use crate::machine::Event;
 
 /// The name of the phone's outbound proxy in its [`Account`].
 pub const PEER: &str = "proxy";
@@ -43,6 +63,8 @@ pub struct Settings {
     pub manner: Manner,
     /// The lifetime of its registration.
     pub expires: Duration,
+    /// Its sound; without it calls have no descriptions.
+    pub audio: Option<audio::Settings>,
 }
 
 /// What a phone does with an incoming call.
@@ -75,72 +97,6 @@ impl Entry {
     }
 }
 
-/// How a call of the phone stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// The session.
-    pub session: SessionId,
-    /// Whether this phone placed it.
-    pub outgoing: bool,
-    /// Its Call-ID, once it is known.
-    pub call_id: Option<String>,
-    /// How far it has come.
-    pub progress: Progress,
-}
-
-/// How far a call has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// No answer of the other side yet.
-    Trying,
-    /// It rings.
-    Ringing,
-    /// Answered, and the ACK has passed.
-    Up,
-    /// Over.
-    Ended(Outcome),
-}
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// This phone hung up.
-    HungUp,
-    /// The other side hung up.
-    PeerHungUp,
-    /// The caller gave up while it rang.
-    Cancelled,
-    /// Refused with this status; 408 and 503 also when nobody answered.
-    Failed(StatusCode),
-}
-
-impl Outcome {
-    fn of(cause: &EndCause) -> Outcome {
-        match cause {
-            EndCause::Cancelled(_) | EndCause::CancelledByPeer(_) => Outcome::Cancelled,
-            EndCause::Refused(response) => Outcome::Failed(response.status()),
-            EndCause::Rejected(status) => Outcome::Failed(*status),
-            EndCause::TransportFailed => Outcome::Failed(StatusCode::SERVICE_UNAVAILABLE),
-            EndCause::LocalBye => Outcome::HungUp,
-            EndCause::RemoteBye(_) => Outcome::PeerHungUp,
-            _ => Outcome::Failed(StatusCode::REQUEST_TIMEOUT),
-        }
-    }
-
-    fn name(self) -> String {
-        match self {
-            Outcome::HungUp => "hung up".into(),
-            Outcome::PeerHungUp => "peer hung up".into(),
-            Outcome::Cancelled => "cancelled".into(),
-            Outcome::Failed(status) => failed(status),
-        }
-    }
-}
-
-fn failed(status: StatusCode) -> String {
-    format!("failed: {} {}", status.code(), status.reason())
-}
-
 /// The registration, as the phone knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registered {
@@ -164,6 +120,7 @@ pub struct Phone {
     calls: Vec<Call>,
     /// The call that rings, and when it is answered.
     answer: Option<(Instant, SessionId)>,
+    audio: Option<Audio>,
     journal: Vec<Entry>,
     events: VecDeque<Event<ConnectId>>,
     now: Instant,
@@ -183,6 +140,7 @@ impl Phone {
         if let Some(account) = &settings.account {
             agent.add_account(account.clone());
         }
+        let audio = settings.audio.clone().map(|audio| Audio::new(audio, settings.seed, now));
         Phone {
             settings,
             layer,
@@ -191,6 +149,7 @@ impl Phone {
             registered: Registered::No,
             calls: Vec::new(),
             answer: None,
+            audio,
             journal: Vec::new(),
             events: VecDeque::new(),
             now,
@@ -227,8 +186,9 @@ impl Phone {
     /// Calls a user of the same domain.
     ///
     /// # Errors
-    /// What the user agent refuses.
+    /// What the user agent refuses; [`Busy`](ua::Refused::Busy) too while a phone with sound has a call.
     pub fn call(&mut self, now: Instant, user: &str) -> Result<SessionId, ua::Refused> {
+        let extra = self.offer(now, None).map_err(|_| ua::Refused::Busy)?;
         let uri = format!("sip:{user}@{}", self.settings.domain);
         let invite = Invite {
             to: format!("<{uri}>"),
@@ -237,11 +197,18 @@ impl Phone {
             contact: self.contact(),
             destination: self.settings.proxy.clone().into(),
             routes: Vec::new(),
-            extra: Extra::default(),
+            extra,
             peer: Some(PEER.to_owned()),
         };
-        let session = self.agent.invite(now, &mut self.layer, invite)?;
-        self.note_call(Call { session, outgoing: true, call_id: None, progress: Progress::Trying });
+        let session = self.agent.invite(now, &mut self.layer, invite);
+        if let Some(audio) = &mut self.audio {
+            match session {
+                Ok(session) => audio.name(session),
+                Err(_) => audio.forget_unnamed(),
+            }
+        }
+        let session = session?;
+        self.note_call(Call::new(session, true, None));
         self.pump(now);
         Ok(session)
     }
@@ -263,6 +230,12 @@ impl Phone {
     /// Its calls, oldest first.
     pub fn calls(&self) -> &[Call] {
         &self.calls
+    }
+
+    /// What was sent and heard in a call.
+    pub fn sound(&self, session: SessionId) -> Option<Report> {
+        let current = self.audio.as_ref().and_then(|audio| audio.report(session));
+        current.or_else(|| self.calls.iter().find(|call| call.session == session)?.sound.as_deref().cloned())
     }
 
     /// Every message that it sent and received, in order.
@@ -339,24 +312,32 @@ impl Phone {
         match event {
             ua::Event::Incoming { session, request, .. } => {
                 let call_id = Some(request.call_id().to_owned());
-                self.note_call(Call { session, outgoing: false, call_id, progress: Progress::Trying });
-                self.on_incoming(now, session);
+                self.note_call(Call::new(session, false, call_id));
+                self.on_incoming(now, session, &request);
             }
             ua::Event::Progress { session, response, .. } => {
                 self.set(session, Progress::Ringing, Some(&response));
+                self.hear_answer(now, session, &response, false);
             }
-            ua::Event::Answered { session, response } => self.set(session, Progress::Up, Some(&response)),
-            ua::Event::Confirmed { session, .. } => self.set(session, Progress::Up, None),
+            ua::Event::Answered { session, response } => {
+                self.set(session, Progress::Up, Some(&response));
+                self.hear_answer(now, session, &response, true);
+            }
+            ua::Event::Confirmed { session, ack } => {
+                self.set(session, Progress::Up, None);
+                self.hear_answer(now, session, &ack, false);
+            }
             ua::Event::Ended { session, cause } => {
                 let response = match &cause {
                     EndCause::Refused(response) | EndCause::Cancelled(Some(response)) => Some(&**response),
                     _ => None,
                 };
                 self.set(session, Progress::Ended(Outcome::of(&cause)), response);
+                if let Some(audio) = &mut self.audio {
+                    audio.end(now, session);
+                }
             }
-            ua::Event::Request { id, .. } => {
-                let _ = self.agent.answer_request(now, &mut self.layer, id, StatusCode::OK, &Extra::default());
-            }
+            ua::Event::Request { session, id, request } => self.on_request(now, session, id, &request),
             ua::Event::Registered { .. } => self.registered = Registered::Yes,
             ua::Event::Unregistered { .. } => {
                 self.registered = Registered::No;
@@ -369,21 +350,83 @@ impl Phone {
         }
     }
 
-    fn on_incoming(&mut self, now: Instant, session: SessionId) {
-        let extra = Extra::default();
-        if let Manner::Refuses(status) = self.settings.manner {
-            let _ = self.agent.reject(now, &mut self.layer, session, status, &extra);
+    fn on_incoming(&mut self, now: Instant, session: SessionId, invite: &Request) {
+        let refusal = match self.settings.manner {
+            Manner::Refuses(status) => Some(status),
+            _ if self.answer.is_some() => Some(StatusCode::BUSY_HERE),
+            _ => self.sound_for(now, session, invite).err().map(|why| match why {
+                NoSound::Busy => StatusCode::BUSY_HERE,
+                NoSound::NotAcceptable => StatusCode::NOT_ACCEPTABLE_HERE,
+            }),
+        };
+        if let Some(status) = refusal {
+            let _ = self.agent.reject(now, &mut self.layer, session, status, &Extra::default());
             return;
         }
-        if self.answer.is_some() {
-            let _ = self.agent.reject(now, &mut self.layer, session, StatusCode::BUSY_HERE, &extra);
-            return;
-        }
-        let _ = self.agent.ring(now, &mut self.layer, session, StatusCode::RINGING, &extra);
+        let _ = self.agent.ring(now, &mut self.layer, session, StatusCode::RINGING, &Extra::default());
         self.set(session, Progress::Ringing, None);
         if self.settings.manner == Manner::Answers {
             self.answer = Some((now + self.settings.ring, session));
         }
+    }
+
+    /// Answers the call that rings.
+    fn pick_up(&mut self, now: Instant, session: SessionId) {
+        let extra = self.audio.as_ref().map(Audio::extra).unwrap_or_default();
+        if self.agent.answer(now, &mut self.layer, session, &extra).is_ok()
+            && let Some(audio) = &mut self.audio
+        {
+            audio.answered(now, session);
+        }
+    }
+
+    /// A description for a call that we make, or that came without one.
+    fn offer(&mut self, now: Instant, session: Option<SessionId>) -> Result<Extra, NoSound> {
+        self.keep_sound();
+        let Some(audio) = &mut self.audio else { return Ok(Extra::default()) };
+        audio.offer(now, session, &self.settings.user)?;
+        Ok(audio.extra())
+    }
+
+    fn sound_for(&mut self, now: Instant, session: SessionId, invite: &Request) -> Result<(), NoSound> {
+        let Some(offer) = sdp_of(invite) else { return self.offer(now, Some(session)).map(|_| ()) };
+        self.keep_sound();
+        let Some(audio) = &mut self.audio else { return Ok(()) };
+        audio.answer(now, session, &self.settings.user, &offer)
+    }
+
+    /// The report of the last stream stays with its call: another one follows.
+    fn keep_sound(&mut self) {
+        let Some((session, report)) = self.audio.as_ref().filter(|audio| !audio.is_busy()).and_then(Audio::last) else {
+            return;
+        };
+        if let Some(call) = self.calls.iter_mut().rev().find(|call| call.session == session) {
+            call.sound = Some(Box::new(report));
+        }
+    }
+
+    /// What the other side answers to our offer, if `message` says it; `last`: it must.
+    fn hear_answer(&mut self, now: Instant, session: SessionId, message: &sip_core::Message, last: bool) {
+        let body = sdp_of(message);
+        if body.is_none() && !last {
+            return;
+        }
+        let Some(audio) = &mut self.audio else { return };
+        if !audio.handle_answer(now, session, &body.unwrap_or_default()) && last {
+            let _ = self.agent.hangup(now, &mut self.layer, session, None);
+        }
+    }
+
+    /// A re-INVITE: the phone goes along with what it knows (RFC 3264 §8).
+    fn on_request(&mut self, now: Instant, session: SessionId, id: RequestId, request: &Request) {
+        let offer = sdp_of(request).unwrap_or_default();
+        let renewed = self.audio.as_mut().map(|audio| audio.renew(now, session, &offer));
+        let (status, extra) = match renewed {
+            None => (StatusCode::OK, Extra::default()),
+            Some(Ok(extra)) => (StatusCode::OK, extra),
+            Some(Err(_)) => (StatusCode::NOT_ACCEPTABLE_HERE, Extra::default()),
+        };
+        let _ = self.agent.answer_request(now, &mut self.layer, id, status, &extra);
     }
 
     fn set(&mut self, session: SessionId, progress: Progress, response: Option<&Response>) {
@@ -412,87 +455,9 @@ impl Phone {
                 Progress::Up => "up".to_owned(),
                 Progress::Ended(outcome) => outcome.name(),
             };
-            json!({ "call_id": call.call_id, "outgoing": call.outgoing, "progress": progress })
+            let sound = self.sound(call.session);
+            json!({ "call_id": call.call_id, "outgoing": call.outgoing, "progress": progress, "sound": sound })
         });
         json!({ "user": self.settings.user, "registered": registered, "calls": calls.collect::<Vec<Value>>() })
-    }
-}
-
-impl Machine for Phone {
-    type ConnectId = ConnectId;
-    type TransmitId = TransmitId;
-
-    fn handle_message(&mut self, now: Instant, flow: Flow, message: Message) {
-        self.note_message(Entry { at: now, sent: false, flow, octets: message.to_bytes() });
-        if let Ok(message) = message.check() {
-            let _ = self.layer.handle_input(now, transaction::Input { flow, message });
-        }
-        self.pump(now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.layer.handle_timeout(now);
-        self.agent.handle_timeout(now, &mut self.layer);
-        if let Some((_, session)) = self.answer.take_if(|(at, _)| *at <= now) {
-            let _ = self.agent.answer(now, &mut self.layer, session, &Extra::default());
-        }
-        self.pump(now);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        let queued = (!self.events.is_empty()).then_some(self.now);
-        let answer = self.answer.map(|(at, _)| at);
-        [queued, answer, self.layer.poll_timeout(), self.agent.poll_timeout()].into_iter().flatten().min()
-    }
-
-    fn poll_transmit(&mut self) -> Option<Transmit<TransmitId>> {
-        let transmit = self.layer.poll_transmit()?;
-        let (id, flow, payload) = (transmit.id, transmit.flow, transmit.payload);
-        if !payload.is_empty() {
-            self.note_message(Entry { at: self.now, sent: true, flow, octets: payload.clone() });
-        }
-        Some(Transmit { id, flow, payload, close: false })
-    }
-
-    fn poll_event(&mut self) -> Option<Event<ConnectId>> {
-        self.events.pop_front()
-    }
-
-    fn handle_connect_done(&mut self, now: Instant, id: ConnectId, result: Result<Flow, io::ErrorKind>) {
-        self.layer.handle_connect_done(now, id, result);
-        self.pump(now);
-    }
-
-    fn handle_transmit_failed(&mut self, now: Instant, id: TransmitId, kind: io::ErrorKind) {
-        self.layer.handle_transmit_failed(now, id, kind);
-        self.pump(now);
-    }
-
-    fn handle_flow_closed(&mut self, now: Instant, flow: Flow) {
-        self.layer.handle_flow_closed(now, flow);
-        self.agent.handle_flow_closed(now, flow);
-        self.pump(now);
-    }
-
-    /// `phone.register`, `phone.unregister`, `phone.call {"user": ...}`, `phone.hangup` and `phone.state` answer with the
-    /// state of registration and calls; `phone.journal` with the messages sent and received.
-    fn handle_command(&mut self, now: Instant, command: &Command) -> Option<Answer> {
-        match command.method.as_str() {
-            "phone.register" => self.register(now),
-            "phone.unregister" => self.unregister(now),
-            "phone.hangup" => self.hang_up(now),
-            "phone.state" => {}
-            "phone.journal" => return Some(Ok(self.journal.iter().map(Entry::to_json).collect())),
-            "phone.call" => {
-                let Some(user) = command.params.get("user").and_then(Value::as_str) else {
-                    return Some(Err("user: missing; accepted: the user to call".into()));
-                };
-                if let Err(refused) = self.call(now, user) {
-                    return Some(Err(refused.to_string()));
-                }
-            }
-            _ => return None,
-        }
-        Some(Ok(self.state()))
     }
 }
