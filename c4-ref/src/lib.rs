@@ -6,6 +6,7 @@ pub mod cdr;
 pub mod config;
 #[cfg(feature = "daemon")]
 pub mod demo;
+pub mod identity;
 #[cfg(feature = "daemon")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one room with clocks and sockets")]
 pub mod io;

@@ -16,6 +16,7 @@ use sip_core::message::Message;
 
 use crate::admin::{Answer, Command};
 use crate::cdr::spool;
+use crate::identity::Identities;
 
 /// A role: the load balancer, the proxy, a phone, or an echo in a test.
 pub trait Machine {
@@ -62,6 +63,12 @@ pub trait Machine {
 
     /// A message of [`Machine::poll_transmit`] did not get away. [`io::ErrorKind::NotConnected`]: its flow is gone.
     fn handle_transmit_failed(&mut self, now: Instant, id: Self::TransmitId, kind: io::ErrorKind);
+
+    /// The client of an accepted TLS connection has shown a certificate that proves these domains. Comes before the flow's
+    /// first message, to every worker, and counts until [`Machine::handle_flow_closed`].
+    fn handle_flow_identified(&mut self, now: Instant, flow: Flow, identities: &Identities) {
+        let _ = (now, flow, identities);
+    }
 
     /// A connection ended; every worker hears of it, for answers may wait in another shard.
     fn handle_flow_closed(&mut self, now: Instant, flow: Flow);

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::identity::Domain;
 use crate::net::Network;
 
 /// A trunk: a neighbour network that sends us calls and takes calls from us.
@@ -12,6 +13,8 @@ pub struct Peer<T> {
     pub name: Arc<str>,
     /// Networks whose requests are trusted as this peer's.
     pub sources: Vec<Network>,
+    /// Domains whose holders, by a certificate, are trusted as this peer too (RFC 5922).
+    pub tls_names: Vec<Domain>,
     /// Where calls to this peer go; none for a peer that only calls us.
     pub target: Option<T>,
     /// The host that a Request-URI may name to mean this peer, without port.
@@ -41,7 +44,7 @@ pub struct Hop {
 /// ```
 /// use c4_ref::route::{Peer, PeerTable};
 /// let peer = |name: &str, prefix: &str| Peer {
-///     name: name.into(), sources: vec![], target: Some("192.0.2.1:5060"), host: None,
+///     name: name.into(), sources: vec![], tls_names: vec![], target: Some("192.0.2.1:5060"), host: None,
 ///     prefixes: vec![prefix.into()], strip: 2, prepend: "+".into(), priority: 0,
 /// };
 /// let table = PeerTable::new(vec![peer("world", "00"), peer("germany", "0049")]);
@@ -83,9 +86,9 @@ impl<T> PeerTable<T> {
         self.peers.get(index)
     }
 
-    /// Whether a peer has a target such as this.
-    pub fn has_target(&self, mut fits: impl FnMut(&T) -> bool) -> bool {
-        self.peers.iter().filter_map(|peer| peer.target.as_ref()).any(&mut fits)
+    /// The first target of a peer that `fits`.
+    pub fn target(&self, mut fits: impl FnMut(&T) -> bool) -> Option<&T> {
+        self.peers.iter().filter_map(|peer| peer.target.as_ref()).find(|target| fits(target))
     }
 
     /// How many peers there are.
@@ -98,9 +101,13 @@ impl<T> PeerTable<T> {
         self.peers.is_empty()
     }
 
-    /// The peer that a request from `address` is trusted as: the first in the configuration whose networks hold it.
-    pub fn by_source(&self, address: IpAddr) -> Option<usize> {
-        self.peers.iter().position(|peer| peer.sources.iter().any(|net| net.contains(address)))
+    /// The peer that a request from `address`, over a connection that proves these `identities`, is trusted as: the first
+    /// in the configuration whose networks hold the one or whose TLS names hold one of the others.
+    pub fn by_source(&self, address: IpAddr, identities: &[Box<str>]) -> Option<usize> {
+        self.peers.iter().position(|peer| {
+            peer.sources.iter().any(|net| net.contains(address))
+                || peer.tls_names.iter().any(|name| name.is_among(identities))
+        })
     }
 
     /// The ways for a dialled number, best first, at most [`MAX_HOPS`]: the longest prefix, then the lower priority number,
@@ -167,6 +174,7 @@ mod tests {
         Peer {
             name: name.into(),
             sources: Vec::new(),
+            tls_names: Vec::new(),
             target: Some(5060),
             host: None,
             prefixes: prefixes.iter().map(|p| (*p).to_owned()).collect(),
@@ -225,8 +233,23 @@ mod tests {
         let mut p = peer("carrier", &[], 0);
         p.sources = vec!["192.0.2.0/24".parse().unwrap()];
         let table = PeerTable::new(vec![peer("other", &[], 0), p]);
-        assert_eq!(table.by_source("192.0.2.9".parse().unwrap()), Some(1));
-        assert_eq!(table.by_source("198.51.100.9".parse().unwrap()), None);
+        assert_eq!(table.by_source("192.0.2.9".parse().unwrap(), &[]), Some(1));
+        assert_eq!(table.by_source("198.51.100.9".parse().unwrap(), &[]), None);
+    }
+
+    #[test]
+    fn rfc5922_7_the_domain_of_a_certificate_names_the_peer() {
+        let mut p = peer("carrier", &[], 0);
+        p.tls_names = vec!["sip.carrier.example".parse().unwrap()];
+        let table = PeerTable::new(vec![peer("other", &[], 0), p]);
+        let by = |names: &[&str]| {
+            let names: Vec<Box<str>> = names.iter().map(|&name| name.into()).collect();
+            table.by_source("192.0.2.9".parse().unwrap(), &names)
+        };
+        assert_eq!(by(&["x.example", "SIP.carrier.example"]), Some(1));
+        for stranger in [&["carrier.example"][..], &["a.sip.carrier.example"], &["*.carrier.example"], &[""], &[]] {
+            assert_eq!(by(stranger), None, "{stranger:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `X-C4-Source`: what the load balancer tells the proxies about where a request came from.
 //!
 //! ```text
-//! X-C4-Source: tls:192.0.2.1:40000;listener=tls:198.51.100.1:5061;identity="phone.example.com"
+//! X-C4-Source: tls:192.0.2.1:40000;listener=tls:198.51.100.1:5061;identity="sip.example.com"
 //! ```
 //! The balancer takes the header off whatever comes from outside and sets its own; the proxy believes it only from the
 //! networks of `proxy.trusted`, and never sends it on.
@@ -10,6 +10,11 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use sip_core::Transport;
+
+use crate::identity::MAX_IDENTITIES;
+
+/// Before each identity, up to its opening quote.
+const IDENTITY: &str = ";identity=\"";
 
 /// Name of the header.
 pub const HEADER: &str = "X-C4-Source";
@@ -31,8 +36,8 @@ pub struct Source {
     pub remote: SocketAddr,
     /// Our address that it reached; the transport is the same.
     pub listener: SocketAddr,
-    /// The name in its TLS certificate, when it showed one that was verified.
-    pub identity: Option<String>,
+    /// The domains that its TLS certificate proves (RFC 5922 §7.1); none: it showed no certificate that was verified.
+    pub identities: Vec<Box<str>>,
 }
 
 impl Source {
@@ -41,12 +46,15 @@ impl Source {
         let text = std::str::from_utf8(value).ok()?;
         let (peer, rest) = text.split_once(";listener=")?;
         let (transport, remote) = endpoint(peer)?;
-        let (listener, identity) = match rest.split_once(";identity=") {
-            Some((listener, quoted)) => (listener, Some(unquote(quoted)?)),
-            None => (rest, None),
-        };
+        let (listener, mut rest) = rest.split_at(rest.find(IDENTITY).unwrap_or(rest.len()));
         let (_, listener) = endpoint(listener)?;
-        Some(Source { transport, remote, listener, identity })
+        let mut identities = Vec::new();
+        while !rest.is_empty() && identities.len() < MAX_IDENTITIES {
+            let identity;
+            (identity, rest) = unquote(rest.strip_prefix(IDENTITY)?)?;
+            identities.push(identity.into());
+        }
+        Some(Source { transport, remote, listener, identities })
     }
 }
 
@@ -54,15 +62,17 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let transport = self.transport.uri_param();
         write!(f, "{transport}:{};listener={transport}:{}", self.remote, self.listener)?;
-        let Some(identity) = &self.identity else { return Ok(()) };
-        f.write_str(";identity=\"")?;
-        for c in identity.chars().filter(|c| !c.is_control()) {
-            if matches!(c, '"' | '\\') {
-                f.write_str("\\")?;
+        for identity in self.identities.iter().take(MAX_IDENTITIES) {
+            f.write_str(IDENTITY)?;
+            for c in identity.chars().filter(|c| !c.is_control()) {
+                if matches!(c, '"' | '\\') {
+                    f.write_str("\\")?;
+                }
+                write!(f, "{c}")?;
             }
-            write!(f, "{c}")?;
+            f.write_str("\"")?;
         }
-        f.write_str("\"")
+        Ok(())
     }
 }
 
@@ -71,44 +81,45 @@ fn endpoint(text: &str) -> Option<(Transport, SocketAddr)> {
     Some((Transport::from_name(transport)?, address.parse().ok()?))
 }
 
-fn unquote(quoted: &str) -> Option<String> {
-    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
-    let mut out = String::with_capacity(inner.len());
-    let mut chars = inner.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => return None,
+/// What stands before the closing quote, and what follows it.
+fn unquote(text: &str) -> Option<(String, &str)> {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    loop {
+        match chars.next()? {
+            '"' => return Some((out, chars.as_str())),
             '\\' => out.push(chars.next()?),
             c => out.push(c),
         }
     }
-    Some(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn source(identity: Option<&str>) -> Source {
+    fn source(identities: &[&str]) -> Source {
         Source {
             transport: Transport::Tls,
             remote: "[2001:db8::1]:40000".parse().unwrap(),
             listener: "198.51.100.1:5061".parse().unwrap(),
-            identity: identity.map(str::to_owned),
+            identities: identities.iter().map(|&identity| identity.into()).collect(),
         }
     }
 
     #[test]
     fn what_is_written_reads_back() {
-        for identity in [None, Some("phone.example.com"), Some(r#"a "b\";identity="#), Some("")] {
-            let source = source(identity);
+        for identities in
+            [&[][..], &["phone.example.com"], &[r#"a "b\";identity="#, "b"], &[""], &["x"; MAX_IDENTITIES]]
+        {
+            let source = source(identities);
             assert_eq!(Source::parse(source.to_string().as_bytes()), Some(source));
         }
     }
 
     #[test]
     fn no_identity_breaks_out_of_the_line() {
-        assert!(!source(Some("a\r\nVia: x")).to_string().contains(['\r', '\n']));
+        assert!(!source(&["a\r\nVia: x"]).to_string().contains(['\r', '\n']));
     }
 
     #[test]
@@ -123,6 +134,7 @@ mod tests {
             assert_eq!(Source::parse(text.as_bytes()), None, "{text}");
         }
         assert_eq!(Source::parse(b"udp:192.0.2.1:5060;listener=udp:192.0.2.2:5060;identity=\"x"), None);
+        assert_eq!(Source::parse(b"udp:192.0.2.1:5060;listener=udp:192.0.2.2:5060;identity=\"x\"y"), None);
         assert_eq!(Source::parse(b"\xff"), None);
     }
 }

@@ -10,6 +10,7 @@ pub const LIVE: &[&str] = &[
     "lb.aliases",
     "lb.backends",
     "lb.foreign-routes",
+    "lb.peer-tls-names",
     "lb.peers",
     "lb.probe",
     "lb.source-rate",
@@ -27,6 +28,8 @@ pub const LIVE: &[&str] = &[
     "proxy.user",
     "proxy.users-csv",
     "tls.cert",
+    "tls.client-auth",
+    "tls.client-ca",
     "tls.key",
 ];
 

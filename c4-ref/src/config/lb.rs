@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Backend, Listener};
+use crate::identity::Domain;
 use crate::net::Network;
 
 /// `[lb]`.
@@ -36,6 +37,8 @@ pub struct Lb {
     pub token_lifetime_s: u64,
     /// Sources that may assert identities, are not rate limited, and are called back when their connection is gone.
     pub peers: Vec<Network>,
+    /// The same for TLS clients whose certificate proves one of these domains.
+    pub peer_tls_names: Vec<Domain>,
     /// What becomes of a request from outside whose Route names another.
     pub foreign_routes: ForeignRoutes,
 }
@@ -67,6 +70,7 @@ impl Default for Lb {
             token_keys: "lb.keys".into(),
             token_lifetime_s: 172_800,
             peers: Vec::new(),
+            peer_tls_names: Vec::new(),
             foreign_routes: ForeignRoutes::Strip,
         }
     }

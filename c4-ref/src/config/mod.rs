@@ -73,6 +73,36 @@ pub struct Tls {
     pub key: String,
     /// Certificates that a server we connect to must descend from; empty: those of the system.
     pub ca: String,
+    /// Certificates that a client's must descend from; read when `client-auth` is on.
+    pub client_ca: String,
+    /// Whether clients are asked for a certificate. What theirs proves is matched by `tls-names` of a peer.
+    pub client_auth: ClientAuth,
+}
+
+/// Whether a TLS listener asks clients for a certificate. One that does not verify ends the handshake in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAuth {
+    /// No.
+    #[default]
+    Off,
+    /// Yes; who has none is served all the same, as a stranger.
+    Request,
+    /// Yes; who has none is not served.
+    Require,
+}
+
+impl Tls {
+    fn check(&self) -> Result<Vec<String>, Invalid> {
+        match (self.client_auth, self.client_ca.is_empty()) {
+            (ClientAuth::Off, false) => Ok(vec!["tls.client-ca is not used: tls.client-auth = \"off\"".into()]),
+            (ClientAuth::Request | ClientAuth::Require, true) => {
+                let why = "is empty, but tls.client-auth is on; accepted: a PEM file".into();
+                Err(Invalid { key: "tls.client-ca".into(), why })
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
 }
 
 /// Which binary reads the configuration.
@@ -103,7 +133,7 @@ impl Config {
                 why: "is empty; accepted: a list of \"udp:ADDR:PORT\", \"tcp:ADDR:PORT\", \"tls:ADDR:PORT\"".into(),
             });
         }
-        if listeners.iter().any(|l| l.transport == sip_core::flow::Transport::Tls) {
+        if listeners.iter().any(is_tls) {
             for (key, value) in [("tls.cert", &self.tls.cert), ("tls.key", &self.tls.key)] {
                 if value.is_empty() {
                     let why = format!("is empty, but {table}.listen has a tls listener; accepted: a PEM file");
@@ -111,12 +141,25 @@ impl Config {
                 }
             }
         }
-        match role {
-            Role::Lb => Ok(self.lb.warnings()),
-            Role::Proxy => self.proxy.check(),
-            Role::Relay => self.relay.check(),
+        let mut warnings = self.tls.check()?;
+        warnings.extend(match role {
+            Role::Lb => self.lb.warnings(),
+            Role::Proxy => self.proxy.check()?,
+            Role::Relay => self.relay.check()?,
+        });
+        let names = match role {
+            Role::Lb => !self.lb.peer_tls_names.is_empty(),
+            _ => self.proxy.peer.iter().any(|peer| peer.target.is_none() && !peer.tls_names.is_empty()),
+        };
+        if names && self.tls.client_auth == ClientAuth::Off && listeners.iter().any(is_tls) {
+            warnings.push("tls.client-auth = \"off\" with tls names of peers: no client proves one".into());
         }
+        Ok(warnings)
     }
+}
+
+fn is_tls(listener: &Listener) -> bool {
+    listener.transport == sip_core::flow::Transport::Tls
 }
 
 /// A setting that the role cannot start with.

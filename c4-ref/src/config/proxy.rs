@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Endpoint, Invalid, Listener};
+use crate::identity::Domain;
 use crate::net::Network;
 
 /// `[proxy]`.
@@ -177,6 +178,10 @@ pub struct Peer {
     /// Addresses or networks its requests come from.
     #[serde(default)]
     pub sources: Vec<Network>,
+    /// Domains that its certificate proves (RFC 5922), whatever address it comes from; the first is what the certificate
+    /// of a TLS `target` must bear.
+    #[serde(default)]
+    pub tls_names: Vec<Domain>,
     /// Where its calls go; missing: it only calls in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Endpoint>,

@@ -150,6 +150,25 @@ fn a_role_refuses_what_it_cannot_start_with() {
 }
 
 #[test]
+fn client_authentication_needs_its_authorities() {
+    let tls = ["lb.listen+=tls:127.0.0.1:5061", "lb.backends+=127.0.0.1:1", "tls.cert=c.pem", "tls.key=k.pem"];
+    let with = |more: &[&str]| load("", "", &set(&[&tls, more].concat())).unwrap().check(Role::Lb);
+    let invalid = with(&["tls.client-auth=require"]).unwrap_err();
+    assert_eq!(invalid.to_string(), "tls.client-ca is empty, but tls.client-auth is on; accepted: a PEM file");
+    assert!(with(&["tls.client-auth=request", "tls.client-ca=ca.pem"]).unwrap().is_empty());
+    assert!(with(&["tls.client-ca=ca.pem"]).unwrap()[0].starts_with("tls.client-ca is not used"));
+    assert!(with(&["lb.peer-tls-names+=a.example"]).unwrap()[0].contains("client-auth"));
+    assert_eq!(
+        error("[tls]\nclient-auth = \"yes\"\n"),
+        "c4.toml:2: tls.client-auth: unknown value `yes`; accepted: `off`, `request`, `require`"
+    );
+    assert_eq!(
+        error("[[proxy.peer]]\nname = \"a\"\ntls-names = [\"*.a.example\"]\n"),
+        "c4.toml:3: proxy.peer.tls-names: `*.a.example` is no host name; accepted: \"sip.example.com\", without wildcards"
+    );
+}
+
+#[test]
 fn call_id_hash_with_several_backends_warns() {
     let several = ["lb.listen+=udp:127.0.0.1:5060", "lb.backends+=127.0.0.1:1", "lb.backends+=127.0.0.1:2"];
     let config = load("", "", &set(&several)).unwrap();

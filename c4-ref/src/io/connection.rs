@@ -10,6 +10,7 @@ use sip_core::message::{Frame, FrameError, Framer, Message};
 
 use super::connections::Key;
 use super::poller::Interest;
+use crate::identity::Identities;
 
 /// What waits for a peer that does not read, octets; beyond it the connection is closed.
 pub(super) const WRITE_BUFFER: usize = 1 << 20;
@@ -129,6 +130,12 @@ impl Connection {
         self.flush()
     }
 
+    /// What the certificate of the TLS client proves; `None` when it showed none, or one that proves nothing.
+    pub(super) fn identities(&self) -> Option<Identities> {
+        let certificate = self.tls.as_ref()?.peer_certificates()?.first()?;
+        Some(super::tls::identities(certificate)).filter(|identities| !identities.is_empty())
+    }
+
     /// Reads what has come. Arrivals before a close are complete and count.
     pub(super) fn receive(
         &mut self,
@@ -189,7 +196,9 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Closed::Error(error.kind())),
             }
-            let failed = tls.process_new_packets().is_err();
+            let failed = tls.process_new_packets().inspect_err(|error| {
+                tracing::debug!(remote = %self.flow.remote, %error, "TLS failed");
+            });
             if self.state == State::Handshaking && !tls.is_handshaking() {
                 self.state = State::Open;
                 self.unfinished = None;
@@ -198,7 +207,7 @@ impl Connection {
                 // Handshake records, tickets and alerts go at once; what does not fit waits for the poller.
                 let _ = self.flush();
             }
-            if failed {
+            if failed.is_err() {
                 return Err(Closed::Tls);
             }
             self.decrypted(buffer, arrivals)?;

@@ -10,10 +10,12 @@ use sip_core::flow::{ConnectionId, Transport};
 
 use super::connection::{Closed, Connection};
 use super::server::Timeouts;
+use crate::identity::Identities;
 
 /// What a connection may be found by for a new request. Protocol, peer, our listener, and the name that the peer's
 /// certificate was checked against: none of them may differ, or traffic meant for TLS would leave over TCP or reach a
-/// server of another name. A TLS connection that a peer opened was checked against no name and is found by none.
+/// server of another name. A TLS connection that a peer opened is found by none: what a client proves is not what a
+/// server must prove (RFC 5922 §7.3, §7.4).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) transport: Transport,
@@ -29,8 +31,8 @@ pub(super) enum Identity {
     Unproved,
     /// The server of this name, or (`None`) of its address.
     Server(Option<Arc<str>>),
-    /// A TLS client without a certificate.
-    Client,
+    /// A TLS client, and what its certificate proves, if it showed one.
+    Client(Option<Identities>),
 }
 
 struct Slot {
@@ -121,6 +123,18 @@ impl Connections {
 
     pub(super) fn find(&self, key: &Key) -> Option<ConnectionId> {
         self.keys.get(key).copied()
+    }
+
+    /// The client of an accepted connection has shown a certificate.
+    pub(super) fn identify(&mut self, id: ConnectionId, identities: Identities) {
+        let Some(connection) = self.get(id) else { return };
+        let before = connection.key.clone();
+        connection.key.identity = Identity::Client(Some(identities));
+        let key = connection.key.clone();
+        if self.keys.get(&before) == Some(&id) {
+            self.keys.remove(&before);
+        }
+        self.keys.insert(key, id);
     }
 
     pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Connection> {

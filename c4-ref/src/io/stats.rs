@@ -32,6 +32,8 @@ pub(super) struct Stats {
     pub(super) unparsed: u64,
     /// Connections taken from listeners.
     pub(super) accepted: u64,
+    /// TLS connections whose client proved a domain.
+    pub(super) identified: u64,
     /// Connections made.
     pub(super) connected: u64,
     /// Connects that failed.
@@ -94,6 +96,7 @@ impl Stats {
             "io_keepalives": self.keepalives,
             "io_unparsed": self.unparsed,
             "io_accepted": self.accepted,
+            "io_identified": self.identified,
             "io_connected": self.connected,
             "io_connect_failed": self.connect_failed,
             "io_refused": self.refused,

@@ -43,12 +43,22 @@ impl Lb {
             };
             (listener, if inside { Side::Inside } else { Side::Outside })
         };
-        let peer = side == Side::Outside && self.is_peer(ip);
+        let peer = side == Side::Outside && (self.is_peer(ip) || self.proves_peer(&flow));
         Some(Arrival { flow, listener: listener.id, side, peer })
     }
 
     pub(super) fn is_peer(&self, ip: std::net::IpAddr) -> bool {
         self.peers.iter().any(|network| network.contains(ip))
+    }
+
+    /// What the certificate at the other end of a flow proves.
+    fn identities(&self, flow: &Flow) -> &[Box<str>] {
+        let live = flow.connection.and_then(|id| self.connections.get(id));
+        live.and_then(|live| live.identities.as_deref()).unwrap_or_default()
+    }
+
+    fn proves_peer(&self, flow: &Flow) -> bool {
+        self.peer_tls_names.iter().any(|name| name.is_among(self.identities(flow)))
     }
 
     /// The connection of a flow, as tokens name it.
@@ -70,10 +80,9 @@ impl Lb {
     /// What the proxies are told about the source.
     pub(super) fn source(&self, arrival: &Arrival) -> Source {
         let flow = &arrival.flow;
-        let live = flow.connection.and_then(|id| self.connections.get(id));
-        let identity = live.and_then(|live| live.identity.as_deref()).map(str::to_owned);
+        let identities = self.identities(flow).to_vec();
         let listener = self.listeners.get(arrival.listener).map_or(flow.local, |l| l.bind);
-        Source { transport: flow.transport, remote: flow.remote, listener, identity }
+        Source { transport: flow.transport, remote: flow.remote, listener, identities }
     }
 }
 

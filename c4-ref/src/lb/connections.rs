@@ -1,12 +1,13 @@
 //! Streams: which are open, which are being opened, and what was sent on them lately.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nat::siphash::BuildSipHasher;
 use sip_core::flow::{ConnectionId, Flow, Target};
+
+use crate::identity::Identities;
 
 /// Names an [`Event::Connect`](crate::machine::Event::Connect) in its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,8 +33,8 @@ pub(super) struct Live {
     pub(super) flow: Flow,
     /// Where it was opened to; `None`: the peer opened it.
     pub(super) target: Option<Target>,
-    /// The verified name in the peer's certificate.
-    pub(super) identity: Option<Arc<str>>,
+    /// What the peer's certificate proves.
+    pub(super) identities: Option<Identities>,
 }
 
 #[derive(Debug, Clone)]
@@ -88,7 +89,15 @@ impl Connections {
     /// A message came in on a stream.
     pub(super) fn seen(&mut self, flow: &Flow) {
         if let Some(id) = flow.connection {
-            self.live.entry(id).or_insert_with(|| Live { flow: *flow, target: None, identity: None });
+            self.live.entry(id).or_insert_with(|| Live { flow: *flow, target: None, identities: None });
+        }
+    }
+
+    /// The peer of an accepted stream has shown a certificate.
+    pub(super) fn identified(&mut self, flow: &Flow, identities: &Identities) {
+        self.seen(flow);
+        if let Some(live) = flow.connection.and_then(|id| self.live.get_mut(&id)) {
+            live.identities = Some(identities.clone());
         }
     }
 
@@ -119,10 +128,10 @@ impl Connections {
         let Some(target) = self.asked.remove(&id) else { return Vec::new() };
         if let Some((flow, connection)) = flow.and_then(|flow| Some((flow, flow.connection?))) {
             self.opened.insert(target.clone(), connection);
-            let live = self.live.entry(connection).or_insert(Live { flow, target: None, identity: None });
+            let live = self.live.entry(connection).or_insert(Live { flow, target: None, identities: None });
             live.target = Some(target.clone());
             // The connection stands only when the certificate bears that name.
-            live.identity = target.tls_name.clone();
+            live.identities = target.tls_name.as_deref().map(|name| [name.into()].into());
         }
         match self.connecting.remove(&target) {
             Some(connecting) if connecting.id == id => connecting.waiting,

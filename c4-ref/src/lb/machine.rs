@@ -18,6 +18,7 @@ use super::stats::Counter;
 use super::update::Update;
 use super::{Lb, MAX_OUTPUT, probing};
 use crate::admin::{Answer, Command};
+use crate::identity::Identities;
 use crate::machine::{Event, Machine, News, Transmit};
 
 impl Machine for Lb {
@@ -85,6 +86,13 @@ impl Machine for Lb {
     fn handle_transmit_failed(&mut self, now: Instant, id: TransmitId, _kind: io::ErrorKind) {
         self.advance(now);
         self.transmit_failed(id);
+    }
+
+    /// Answers to requests go by the worker of their connection: the others need not know.
+    fn handle_flow_identified(&mut self, _now: Instant, flow: Flow, identities: &Identities) {
+        if flow.connection.is_some_and(|id| id.worker() == self.worker) {
+            self.connections.identified(&flow, identities);
+        }
     }
 
     fn handle_flow_closed(&mut self, now: Instant, flow: Flow) {

@@ -41,6 +41,7 @@ use sip_core::proxy::hash::HashKey;
 use sip_core::proxy::{self, Locals};
 
 use crate::config;
+use crate::identity::Domain;
 use crate::machine::{Event, Transmit};
 use crate::net::Network;
 use stats::Stats;
@@ -118,6 +119,7 @@ pub struct Lb {
     hash: config::Hash,
     foreign_routes: config::ForeignRoutes,
     peers: Vec<Network>,
+    peer_tls_names: Vec<Domain>,
     listeners: Arc<listeners::Listeners>,
     validation: proxy::Config,
     secrets: Secrets,
@@ -182,6 +184,7 @@ impl Lb {
             hash: config.hash,
             foreign_routes: config.foreign_routes,
             peers: config.peers.clone(),
+            peer_tls_names: config.peer_tls_names.clone(),
             validation: proxy::Config { locals: listeners.locals(&config.aliases), ..proxy::Config::default() },
             listeners: Arc::new(listeners),
             secrets,

@@ -31,6 +31,7 @@ impl Lb {
         self.lifetime = config.token_lifetime_s;
         self.foreign_routes = config.foreign_routes;
         self.peers.clone_from(&config.peers);
+        self.peer_tls_names.clone_from(&config.peer_tls_names);
         self.validation.locals = self.listeners.locals(&config.aliases);
         self.guard.set_rate(config.source_rate);
         let before = self.backends.clone();

@@ -13,7 +13,7 @@ use sip_core::auth::Challenger;
 use sip_core::proxy::{self, ContextId, Locals, Proxy};
 use sip_core::registrar::WallClock;
 use sip_core::transaction::{self, ClientId, ConnectId, Layer, ServerId, TransmitId};
-use sip_core::{Checked, Flow, Message, Request, Response, StatusCode};
+use sip_core::{Checked, ConnectionId, Flow, Message, Request, Response, StatusCode};
 
 use super::calls::Calls;
 use super::counters::Counters;
@@ -24,6 +24,7 @@ use super::settings::Settings;
 use super::shared::Shared;
 use crate::admin::{Answer, Command};
 use crate::cdr;
+use crate::identity::Identities;
 use crate::machine::{Event, Machine, News, Transmit};
 
 /// The proxy and registrar of one worker.
@@ -55,6 +56,8 @@ pub struct App {
     pub(super) called: HashMap<ContextId, Box<str>, BuildSipHasher>,
     /// Answers to messages too broken to be requests, and what the layer had to send before them.
     first: VecDeque<Transmit<Option<TransmitId>>>,
+    /// What the certificates of TLS clients prove; as many as the driver has connections.
+    pub(super) identified: HashMap<ConnectionId, Identities, BuildSipHasher>,
     pub(super) sweep: Sweep,
     hasher: BuildSipHasher,
     ids: u64,
@@ -133,6 +136,7 @@ impl App {
             routing: None,
             called: HashMap::with_hasher(hasher.clone()),
             first: VecDeque::new(),
+            identified: HashMap::with_hasher(hasher.clone()),
             sweep: Sweep::new(now, shard),
             hasher,
             ids: 0,
@@ -194,7 +198,10 @@ impl App {
             transaction::Event::ClientEnded { id } => {
                 self.probes.remove(&id);
             }
-            transaction::Event::Connect { id, target } => self.events.push_back(Event::Connect { id, target }),
+            transaction::Event::Connect { id, target } => {
+                let target = self.settings.with_tls_name(target);
+                self.events.push_back(Event::Connect { id, target });
+            }
             _ => {}
         }
     }
@@ -324,8 +331,17 @@ impl Machine for App {
         self.work(now);
     }
 
+    fn handle_flow_identified(&mut self, _now: Instant, flow: Flow, identities: &Identities) {
+        if let Some(id) = flow.connection {
+            self.identified.insert(id, identities.clone());
+        }
+    }
+
     fn handle_flow_closed(&mut self, now: Instant, flow: Flow) {
         let now = self.tick(now);
+        if let Some(id) = flow.connection {
+            self.identified.remove(&id);
+        }
         self.layer.handle_flow_closed(now, flow);
         self.work(now);
     }

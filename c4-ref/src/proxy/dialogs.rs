@@ -67,7 +67,7 @@ impl App {
             contacts.iter().any(|found| targets::Target::of(found.binding.contact()) == target)
         });
         let to_peer = || match resolve::of_uri_text(request.uri()) {
-            Ok(NextHop::Target(target)) => self.settings.peers.has_target(|peer| peer.remote == target.remote),
+            Ok(NextHop::Target(target)) => self.settings.peers.target(|peer| peer.remote == target.remote).is_some(),
             _ => false,
         };
         registered || (*request.method() != Method::Invite && to_peer())

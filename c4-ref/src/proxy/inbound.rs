@@ -134,7 +134,7 @@ impl App {
         let mut admitted = Admitted { source, through_balancer, peer: None, user: None, direct: None };
         let register = *request.method() == Method::Register;
         if *request.method() == Method::Ack || (request.to_tag().is_some() && !register) {
-            admitted.peer = self.settings.peers.by_source(admitted.source.remote.ip());
+            admitted.peer = self.peer_of(&admitted.source);
             // An ACK repeats the credentials of its INVITE (RFC 3261 §13.2.2.4): they are not for the callee.
             self.clean(request, &admitted);
             return self.admit_in_dialog(now, request, admitted);
@@ -149,7 +149,7 @@ impl App {
         }
         // Only the routes of our own dialogs are followed: a Route that the sender chose would make us an open relay.
         let _ = request.remove(Header::Route);
-        admitted.peer = self.settings.peers.by_source(admitted.source.remote.ip());
+        admitted.peer = self.peer_of(&admitted.source);
         let local = self.identity_is_local(request);
         match decide(request.method(), self.settings.switches, admitted.peer, local) {
             Verdict::Open => {}
@@ -212,10 +212,16 @@ impl App {
         match told.flatten() {
             Some(source) if self.settings.trusts(flow.remote.ip()) => (source, true),
             _ => {
-                let Flow { transport, remote, local, .. } = *flow;
-                (Source { transport, remote, listener: local, identity: None }, false)
+                let Flow { transport, remote, local, connection } = *flow;
+                let proved = connection.and_then(|id| self.identified.get(&id));
+                let identities = proved.map(|names| names.to_vec()).unwrap_or_default();
+                (Source { transport, remote, listener: local, identities }, false)
             }
         }
+    }
+
+    fn peer_of(&self, source: &Source) -> Option<usize> {
+        self.settings.peers.by_source(source.remote.ip(), &source.identities)
     }
 
     fn is_ping(&self, request: &Request) -> bool {

@@ -187,6 +187,18 @@ impl Settings {
         exact.or_else(|| of_transport().find(|ours| ours.bind.is_ipv4() == local.is_ipv4()))
     }
 
+    /// The target with the name that its certificate must bear, if it is a peer's: requests inside a dialog go to where a
+    /// Contact says, which is an address.
+    pub fn with_tls_name(&self, mut target: Target) -> Target {
+        if target.transport.is_secure() {
+            let same = |peer: &Target| (peer.transport, peer.remote) == (target.transport, target.remote);
+            if let Some(name) = self.peers.target(same).and_then(|peer| peer.tls_name.clone()) {
+                target.tls_name = Some(name);
+            }
+        }
+        target
+    }
+
     /// The digest server's part.
     pub fn digest(&self) -> ServerConfig {
         let mut config = ServerConfig::new(self.realm.clone());
@@ -226,10 +238,15 @@ fn algorithm(algorithm: config::Algorithm) -> Algorithm {
 }
 
 fn peer(peer: &config::Peer) -> Peer<Target> {
-    let target = peer.target.map(|endpoint| Target::new(endpoint.transport, endpoint.address));
+    let name = || peer.tls_names.first().map(|name| name.as_str().into());
+    let target = peer.target.map(|endpoint| Target {
+        tls_name: if endpoint.transport.is_secure() { name() } else { None },
+        ..Target::new(endpoint.transport, endpoint.address)
+    });
     Peer {
         name: peer.name.as_str().into(),
         sources: peer.sources.clone(),
+        tls_names: peer.tls_names.clone(),
         host: target.as_ref().map(|target| target.remote.ip().to_string().into()),
         target,
         prefixes: peer.prefixes.clone(),

@@ -301,6 +301,7 @@ fn peer(name: &str, source: &str) -> c4_ref::config::Peer {
     c4_ref::config::Peer {
         name: name.into(),
         sources: vec![source.parse().unwrap()],
+        tls_names: Vec::new(),
         target: None,
         prefixes: Vec::new(),
         strip: 0,

@@ -210,6 +210,7 @@ fn rfc3261_10_3_a_peers_address_registers_none_of_our_users() {
     config.peer = vec![c4_ref::config::Peer {
         name: "carrier".into(),
         sources: vec!["198.51.100.1".parse().unwrap()],
+        tls_names: Vec::new(),
         target: None,
         prefixes: Vec::new(),
         strip: 0,

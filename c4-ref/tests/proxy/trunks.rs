@@ -1,7 +1,9 @@
 //! Calls to and from peers.
 
 use c4_ref::config;
+use c4_ref::machine::Machine;
 use sip_core::header::Header;
+use sip_core::{ConnectionId, Flow, Transport};
 
 use crate::harness::{Req, Rig, invite, open, reply, s};
 
@@ -15,6 +17,7 @@ fn peer(name: &str, target: &str, prefix: &str, priority: u32) -> config::Peer {
     config::Peer {
         name: name.into(),
         sources: vec![target.split(':').next().unwrap().parse().unwrap()],
+        tls_names: Vec::new(),
         target: Some(format!("udp:{target}").parse().unwrap()),
         prefixes: vec![prefix.into()],
         strip: 2,
@@ -175,4 +178,108 @@ fn a_local_user_goes_before_any_prefix() {
     rig.find("INVITE", ONE);
     rig.udp(ALICE, &invite("123@elsewhere.example", "c4").text());
     assert_eq!(rig.take().last().unwrap().what(), "403", "the default route is for our own domains");
+}
+
+/// A TLS connection of a trunk whose certificate proves these domains.
+fn proved(rig: &mut Rig, connection: u64, names: &[&str]) -> Flow {
+    let (local, remote) = ("10.0.0.1:5061".parse().unwrap(), "198.51.100.77:40000".parse().unwrap());
+    let flow = Flow { transport: Transport::Tls, local, remote, connection: Some(ConnectionId(connection)) };
+    let names: Vec<Box<str>> = names.iter().map(|&name| name.into()).collect();
+    rig.app.handle_flow_identified(rig.now, flow, &names.into());
+    flow
+}
+
+/// From a carrier, in whose name nobody else may speak.
+fn from_carrier(call_id: &str) -> Req {
+    Req::new("INVITE", "sip:bob@example.com")
+        .ends("sip:+4930999@carrier.example", "p", "sip:bob@example.com", "")
+        .call(call_id, 1)
+        .via("198.51.100.77:40000")
+        .header("Contact", "<sip:gw@198.51.100.77;transport=tls>")
+        .header("P-Asserted-Identity", "<tel:+4930999>")
+}
+
+fn certified() -> Rig {
+    let mut config = open();
+    config.auth.invite = true;
+    config.trusted = vec!["10.0.0.9".parse().unwrap()];
+    config.peer = vec![config::Peer {
+        sources: Vec::new(),
+        tls_names: vec!["sip.carrier.example".parse().unwrap(), "b.example".parse().unwrap()],
+        target: Some("tls:198.51.100.9:5061".parse().unwrap()),
+        ..peer("carrier", ONE, "00", 0)
+    }];
+    let mut rig = Rig::new(&config);
+    rig.registered("bob", BOB, "");
+    rig
+}
+
+#[test]
+fn rfc5922_7_a_trunk_is_known_by_its_certificate() {
+    for names in [&["sip.carrier.example"][..], &["x.example", "B.example"]] {
+        let mut rig = certified();
+        let flow = proved(&mut rig, 7, names);
+        rig.input(flow, &from_carrier("c").text());
+        let offer = rig.find("INVITE", BOB);
+        assert!(offer.message.header(Header::PAssertedIdentity).is_some(), "a peer may assert");
+        rig.udp(BOB, &reply(&offer, "486 Busy Here", "b", ""));
+        assert_eq!(rig.records[0]["peer_in"], "carrier");
+    }
+    for (connection, names) in [(7, &["carrier.example"][..]), (8, &["*.carrier.example"]), (9, &[])] {
+        let mut rig = certified();
+        let flow = proved(&mut rig, connection, names);
+        rig.input(flow, &from_carrier("c").text());
+        assert_eq!(rig.look(), ["403 198.51.100.77:40000"], "{names:?}");
+    }
+    // Lesson 16: neither another connection of the same address nor a later one is that trunk.
+    let mut rig = certified();
+    let flow = proved(&mut rig, 7, &["sip.carrier.example"]);
+    rig.input(Flow { connection: Some(ConnectionId(8)), ..flow }, &from_carrier("c").text());
+    assert_eq!(rig.look(), ["403 198.51.100.77:40000"]);
+    rig.app.handle_flow_closed(rig.now, flow);
+    rig.input(flow, &from_carrier("c2").text());
+    assert_eq!(rig.look(), ["403 198.51.100.77:40000"]);
+}
+
+#[test]
+fn a_balancer_tells_what_the_trunks_certificate_proves_and_nobody_else_does() {
+    let told = |name: &str| {
+        let source = format!("tls:198.51.100.77:40000;listener=tls:203.0.113.1:5061;identity=\"{name}\"");
+        from_carrier("c").header("X-C4-Source", &source).text()
+    };
+    let mut rig = certified();
+    rig.udp("10.0.0.9:5060", &told("sip.carrier.example"));
+    rig.find("INVITE", BOB);
+    for (from, name) in [("10.0.0.9:5060", "other.example"), ("198.51.100.77:5060", "sip.carrier.example")] {
+        let mut rig = certified();
+        rig.udp(from, &told(name));
+        let look = rig.look();
+        assert!(look.len() == 1 && look[0].starts_with("403 "), "{from} {name}: {look:?}");
+    }
+}
+
+#[test]
+fn rfc5922_7_3_the_certificate_of_a_trunk_must_bear_its_name_in_every_request() {
+    let mut rig = certified();
+    dial(&mut rig, "004930123", "c");
+    let (id, target) = rig.connects.pop().unwrap();
+    assert_eq!(target.tls_name.as_deref(), Some("sip.carrier.example"));
+    let flow = Flow {
+        transport: Transport::Tls,
+        local: "10.0.0.1:5061".parse().unwrap(),
+        remote: target.remote,
+        connection: Some(ConnectionId(3)),
+    };
+    rig.app.handle_connect_done(rig.now, id, Ok(flow));
+    rig.drain();
+    let offer = rig.find("INVITE", "198.51.100.9:5061");
+    rig.input(flow, &reply(&offer, "200 OK", "t", "sip:gw@198.51.100.9:5061;transport=tls"));
+    let answer = rig.find("200", ALICE);
+    let bye = Req::new("BYE", "sip:gw@198.51.100.9:5061;transport=tls")
+        .ends("sip:alice@example.com", "a", "sip:004930123@example.com", "t")
+        .call("c", 9);
+    let bye = answer.all(Header::RecordRoute).iter().rev().fold(bye, |bye, route| bye.header("Route", route));
+    rig.udp(ALICE, &bye.text());
+    let (_, target) = rig.connects.pop().expect("the connection is asked for by target");
+    assert_eq!(target.tls_name.as_deref(), Some("sip.carrier.example"), "inside the dialog too");
 }

@@ -12,6 +12,7 @@ use sip_core::flow::{ConnectionId, Flow, Target, Transport};
 use sip_core::message::Message;
 
 use crate::admin::{Answer, Command};
+use crate::identity::Identities;
 use crate::machine::{Datagram, Event, Machine, Transmit};
 
 /// What the machine of a worker heard.
@@ -20,6 +21,7 @@ pub(super) enum Heard {
     Message(usize, Flow, Bytes),
     Connected(u32, Result<Flow, io::ErrorKind>),
     Failed(u32, io::ErrorKind),
+    Identified(usize, Flow, Vec<String>),
     Closed(usize, Flow),
     Stopped(usize),
 }
@@ -128,6 +130,10 @@ impl Machine for Echo {
 
     fn handle_transmit_failed(&mut self, _: Instant, id: u32, kind: io::ErrorKind) {
         self.tell(Heard::Failed(id, kind));
+    }
+
+    fn handle_flow_identified(&mut self, _: Instant, flow: Flow, identities: &Identities) {
+        self.tell(Heard::Identified(self.worker, flow, identities.iter().map(|name| name.to_string()).collect()));
     }
 
     fn handle_flow_closed(&mut self, _: Instant, flow: Flow) {

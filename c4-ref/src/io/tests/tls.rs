@@ -1,5 +1,7 @@
 //! TLS: both sides, identities, reload, slow handshakes.
 
+mod clients;
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +39,12 @@ impl Authority {
         std::fs::write(&cert, certificate.pem()).unwrap();
         std::fs::write(&key_file, key.serialize_pem()).unwrap();
         let text = |path: &Path| path.to_str().unwrap().to_owned();
-        config::Tls { cert: text(&cert), key: text(&key_file), ca: text(&self.dir.join("ca.pem")) }
+        config::Tls {
+            cert: text(&cert),
+            key: text(&key_file),
+            ca: text(&self.dir.join("ca.pem")),
+            ..config::Tls::default()
+        }
     }
 
     fn roots(&self) -> RootCertStore {

@@ -25,6 +25,7 @@ use super::stats::{Stats, beside};
 use super::udp::{DATAGRAM, Udp};
 use crate::admin::{Answer, Command, merge};
 use crate::config::Listener;
+use crate::identity::Identities;
 use crate::machine::{Event, Machine, News, Transmit};
 
 /// What one worker sends another, or the operator sends it.
@@ -35,6 +36,8 @@ pub(super) enum Mail<T> {
     Transmit { from: usize, transmit: Transmit<T> },
     /// A transmit into another worker's connection did not get away.
     TransmitFailed(T, io::ErrorKind),
+    /// The client on another worker's connection has shown a certificate.
+    FlowIdentified(Flow, Identities),
     /// Another worker's connection ended.
     FlowClosed(Flow),
     /// The operator asks.
@@ -264,6 +267,9 @@ impl<M: Machine> Worker<M> {
                     }
                 }
                 Mail::TransmitFailed(id, kind) => self.machine.handle_transmit_failed(now, id, kind),
+                Mail::FlowIdentified(flow, identities) => {
+                    self.machine.handle_flow_identified(now, flow, &identities);
+                }
                 Mail::FlowClosed(flow) => self.machine.handle_flow_closed(now, flow),
                 Mail::Command { command, reply } => {
                     let answer = self.command(now, &command);

@@ -64,7 +64,7 @@ impl<M: Machine> Worker<M> {
             return;
         }
         self.stats.accepted += 1;
-        let identity = if tls.is_some() { Identity::Client } else { Identity::Unproved };
+        let identity = if tls.is_some() { Identity::Client(None) } else { Identity::Unproved };
         let flow = Flow { transport, local, remote, connection: Some(id) };
         let key = Key { transport, remote, local: Some(local), identity };
         let framer = Framer::new(self.options.limits.clone());
@@ -172,6 +172,9 @@ impl<M: Machine> Worker<M> {
             let mut arrivals = std::mem::take(&mut self.arrivals);
             result = connection.receive(now, &mut self.buffer, &mut arrivals);
             let flow = connection.flow;
+            if before == State::Handshaking && connection.state == State::Open {
+                self.identified(now, id);
+            }
             for arrival in arrivals.drain(..) {
                 self.arrived(now, flow, arrival);
             }
@@ -182,6 +185,28 @@ impl<M: Machine> Worker<M> {
             // What came before the end is answered first.
             Err(why) => self.closing.push((id, why)),
             Ok(()) => self.mark(id),
+        }
+    }
+
+    /// A TLS handshake is done: what the client's certificate proves is known to all before its first message.
+    fn identified(&mut self, now: Instant, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if !matches!(connection.key.identity, Identity::Client(_)) {
+            return;
+        }
+        let Some(identities) = connection.identities() else { return };
+        let flow = connection.flow;
+        self.stats.identified += 1;
+        self.connections.identify(id, identities.clone());
+        self.machine.handle_flow_identified(now, flow, &identities);
+        self.tell_others(|| Mail::FlowIdentified(flow, identities.clone()));
+    }
+
+    fn tell_others(&self, mail: impl Fn() -> Mail<M::TransmitId>) {
+        for (n, mailbox) in self.boxes.0.iter().enumerate() {
+            if n != self.index {
+                mailbox.push(mail());
+            }
         }
     }
 
@@ -301,10 +326,6 @@ impl<M: Machine> Worker<M> {
         // The machine may have output now.
         self.busy = true;
         self.machine.handle_flow_closed(now, flow);
-        for (n, mailbox) in self.boxes.0.iter().enumerate() {
-            if n != self.index {
-                mailbox.push(Mail::FlowClosed(flow));
-            }
-        }
+        self.tell_others(|| Mail::FlowClosed(flow));
     }
 }

@@ -12,7 +12,8 @@ fn the_proxies_are_told_the_source_and_what_a_stranger_said_of_it_is_gone() {
     {
         let sent = rig.one(outside(ALICE), &req("INVITE").call(format!("c{n}")).more(lie).more(lie).text());
         let values: Vec<_> = sent.message.headers("X-C4-Source").map(Source::parse).collect();
-        let truth = Source { transport: Transport::Udp, remote: addr(ALICE), listener: addr(PUBLIC), identity: None };
+        let truth =
+            Source { transport: Transport::Udp, remote: addr(ALICE), listener: addr(PUBLIC), identities: vec![] };
         assert_eq!(values, [Some(truth)], "lesson 3: {lie}");
     }
 }
@@ -26,10 +27,41 @@ fn the_verified_name_of_a_tls_peer_is_told() {
     let ours = stream(Transport::Tls, "192.0.2.1:5061", "203.0.113.80:5061", 6);
     rig.lb.handle_connect_done(rig.now, id, Ok(ours));
     rig.drain();
-    let identity = |sent: Sent| Source::parse(sent.one("X-C4-Source").unwrap().as_bytes()).unwrap().identity;
-    assert_eq!(identity(rig.one(ours, &req("INVITE").text())).as_deref(), Some("203.0.113.80"));
+    assert_eq!(identities(&rig.one(ours, &req("INVITE").text())), ["203.0.113.80".into()]);
     let theirs = stream(Transport::Tls, "192.0.2.1:5061", ALICE, 7);
-    assert_eq!(identity(rig.one(theirs, &req("INVITE").text())), None, "a client without a certificate");
+    assert!(identities(&rig.one(theirs, &req("INVITE").text())).is_empty(), "a client without a certificate");
+}
+
+fn identities(sent: &Sent) -> Vec<Box<str>> {
+    Source::parse(sent.one("X-C4-Source").unwrap().as_bytes()).unwrap().identities
+}
+
+#[test]
+fn rfc5922_7_the_domains_of_a_tls_client_are_told_and_its_own_words_are_not() {
+    let mut rig = Rig::new(&config());
+    let trunk = stream(Transport::Tls, "192.0.2.1:5061", ALICE, 7);
+    rig.lb.handle_flow_identified(rig.now, trunk, &[Box::from("sip.carrier.example"), "b.example".into()].into());
+    let lie = "X-C4-Source: tls:198.51.100.7:40000;listener=tls:192.0.2.1:5061;identity=\"boss.example\"";
+    let sent = rig.one(trunk, &req("INVITE").more(lie).text());
+    assert_eq!(sent.all("X-C4-Source").len(), 1);
+    assert_eq!(identities(&sent), ["sip.carrier.example".into(), "b.example".into()]);
+    // Another connection from the same address proved nothing, nor does one that comes after.
+    let stranger = stream(Transport::Tls, "192.0.2.1:5061", ALICE, 8);
+    assert!(identities(&rig.one(stranger, &req("INVITE").call("c2").more(lie).text())).is_empty());
+    rig.lb.handle_flow_closed(rig.now, trunk);
+    assert!(identities(&rig.one(trunk, &req("INVITE").call("c3").text())).is_empty(), "nor after its end");
+}
+
+#[test]
+fn a_tls_client_that_proves_a_peers_name_may_assert_identities() {
+    let mut rig = Rig::new(&config::Lb { peer_tls_names: vec!["SIP.carrier.example".parse().unwrap()], ..config() });
+    let asserted = req("INVITE").more("P-Asserted-Identity: <sip:ceo@example.com>").text();
+    for (id, proved, passes) in [(7, "sip.carrier.example", 1), (8, "other.example", 0)] {
+        let flow = stream(Transport::Tls, "192.0.2.1:5061", ALICE, id);
+        rig.lb.handle_flow_identified(rig.now, flow, &[Box::from(proved)].into());
+        assert_eq!(rig.one(flow, &asserted).all("P-Asserted-Identity").len(), passes, "{proved}");
+    }
+    assert_eq!(rig.one(outside(ALICE), &asserted).all("P-Asserted-Identity").len(), 0);
 }
 
 #[test]
