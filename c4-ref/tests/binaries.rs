@@ -148,6 +148,7 @@ fn the_load_balancer_answers_is_asked_and_ends_in_order() {
     // From the folder of the program, its socket is found without being named.
     let found = Command::new(C4).arg("stats").current_dir(&dir).output().unwrap();
     assert!(found.status.success());
+    assert_eq!(ask(&["reload"]), "c4-lb reloaded\n");
     assert_eq!(lb.terminate(), Some(0));
     assert!(!socket.exists());
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(dir.join("lb.keys")).unwrap().permissions());
@@ -174,4 +175,37 @@ fn the_proxy_and_the_whole_house_answer_and_end_in_order() {
     let stop = Command::new(C4).args(["stats"]).current_dir(&dir).output().unwrap();
     assert!(String::from_utf8(stop.stdout).unwrap().contains("io_udp_rx"));
     assert_eq!(house.terminate(), Some(0));
+}
+
+#[test]
+fn reload_tells_what_each_program_took_and_what_waits_for_a_restart() {
+    let (dir, lb_address, proxy_address) = (scratch("reload"), free_port(), free_port());
+    let file = dir.join("c4.toml");
+    let write = |more_lb: &str, more_proxy: &str| {
+        let text = format!(
+            "[lb]\nlisten = [\"udp:{lb_address}\"]\nbackends = [\"{proxy_address}\"]\nprobe.interval-ms = 0\n{more_lb}\
+             [proxy]\nlisten = [\"udp:{proxy_address}\"]\ndomains = [\"example.com\"]\n{more_proxy}"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    let reload = || Command::new(C4).args(["reload", "-c", "c4.toml"]).current_dir(&dir).output().unwrap();
+    write("", "");
+    assert_eq!(failure(&reload()).0, 70, "nobody runs");
+    let args = ["-c", "c4.toml"];
+    let (lb, proxy) = (Program::start(LB, &dir, &args, lb_address), Program::start(PROXY, &dir, &args, proxy_address));
+    // What a killed program leaves behind is no program.
+    drop(std::os::unix::net::UnixListener::bind(dir.join("c4.ctl")).unwrap());
+    write("workers = 7\naliases = [\"sip.example.com\"]\n", "auth.invite = false\n");
+    let output = reload();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "c4-lb reloaded\nc4-lb changed lb.aliases\nc4-lb needs-restart lb.workers\n\
+         c4-proxy reloaded\nc4-proxy changed proxy.auth.invite\n"
+    );
+    write("workers = 7\nhash = \"rr\"\n", "");
+    let (code, line) = failure(&reload());
+    assert_eq!(code, 78, "{line}");
+    assert!(line.starts_with("c4: c4.toml:6: lb.hash: unknown value `rr`"), "{line}");
+    assert_eq!((lb.terminate(), proxy.terminate()), (Some(0), Some(0)));
 }

@@ -1,13 +1,13 @@
 //! `c4`: everything in one process, and the operator's questions to a running program.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use c4_ref::config::cli::{self, Args};
 use c4_ref::demo;
 use c4_ref::io::heap::Counted;
+use c4_ref::io::operator::{self, Socket};
 use c4_ref::io::program::{self, Failure};
-use c4_ref::io::{admin, roles};
+use c4_ref::io::roles;
 use clap::Parser;
 
 #[global_allocator]
@@ -28,6 +28,8 @@ enum Command {
         /// Only this one
         name: Option<String>,
     },
+    /// Have running programs read their files again: what they took, and what waits for a restart
+    Reload(#[command(flatten)] Socket),
     /// Registered contacts
     #[command(subcommand)]
     Ul(List),
@@ -45,17 +47,6 @@ enum List {
     },
 }
 
-/// Where the program is.
-#[derive(clap::Args)]
-struct Socket {
-    /// Its admin socket
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
-    /// Its configuration file, which names the socket
-    #[arg(short = 'c', value_name = "FILE", conflicts_with = "socket")]
-    file: Option<PathBuf>,
-}
-
 fn main() -> ExitCode {
     let result = match Command::try_parse() {
         Ok(command) => run(command),
@@ -68,32 +59,24 @@ fn main() -> ExitCode {
     program::exit("c4", result)
 }
 
+/// Those that have an admin socket.
+const PROGRAMS: [&str; 4] = ["c4", "c4-lb", "c4-proxy", "c4-relay"];
+
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Up(args) => program::run("c4", &args, &[roles::LB, roles::PROXY]),
         Command::Demo(args) => demo::run(&args).map(|report| program::print(&report)),
-        Command::Stats { socket, name } => ask(&socket, "stats", &["c4", "c4-lb", "c4-proxy"], name.as_deref()),
+        Command::Reload(socket) => {
+            let (lines, result) = operator::reload(&socket, &PROGRAMS)?;
+            program::print(&lines);
+            result
+        }
+        Command::Stats { socket, name } => ask(&socket, "stats", &PROGRAMS, name.as_deref()),
         Command::Ul(List::List { socket }) => ask(&socket, "ul.list", &["c4", "c4-proxy"], None),
         Command::Backend(List::List { socket }) => ask(&socket, "backend.list", &["c4", "c4-lb"], None),
     }
 }
 
-/// Asks the first of these programs that runs under this configuration, and prints its answer.
 fn ask(socket: &Socket, method: &str, programs: &[&str], only: Option<&str>) -> Result<(), Failure> {
-    let path = match &socket.socket {
-        Some(path) => path.clone(),
-        None => {
-            let config = program::read_config(&Args { file: socket.file.clone(), ..Args::default() })?;
-            let paths = programs.iter().filter_map(|name| config.admin.path(name)).map(PathBuf::from);
-            let found = paths.into_iter().find(|path| Path::new(path).exists());
-            found.ok_or_else(|| Failure::software("no admin socket is there; name one with --socket or -c"))?
-        }
-    };
-    let answer = admin::ask_socket(&path, method, &serde_json::Value::Null).map_err(Failure::software)?;
-    let lines = c4_ref::admin::lines(&answer, only);
-    if only.is_some() && lines.is_empty() {
-        return Err(Failure::software("there is no such name"));
-    }
-    program::print(&lines);
-    Ok(())
+    operator::ask(socket, method, programs, only).map(|lines| program::print(&lines))
 }

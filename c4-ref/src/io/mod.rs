@@ -18,6 +18,7 @@ pub mod heap;
 pub mod logs;
 mod mailbox;
 mod media;
+pub mod operator;
 pub mod phones;
 mod poller;
 mod process;
