@@ -50,6 +50,17 @@ pub trait Machine {
         let _ = (now, socket, from, payload);
     }
 
+    /// The worker whose machine must take a datagram of a plain socket; `None`: whoever received it.
+    fn datagram_shard(&self, socket: usize, payload: &[u8]) -> Option<usize> {
+        let _ = (socket, payload);
+        None
+    }
+
+    /// News of a connection that [`Event::PlainConnect`] asked for.
+    fn handle_plain(&mut self, now: Instant, id: u64, news: PlainNews) {
+        let _ = (now, id, news);
+    }
+
     /// The next datagram to send from a plain socket. What does not get away is lost, as on the network.
     fn poll_datagram(&mut self) -> Option<Datagram> {
         None
@@ -122,6 +133,17 @@ pub struct Datagram {
     pub payload: Bytes,
 }
 
+/// What becomes of a plain connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlainNews {
+    /// It stands, or could not be made.
+    Connected(Result<(), io::ErrorKind>),
+    /// Octets came.
+    Octets(Bytes),
+    /// It ended.
+    Closed,
+}
+
 /// What a machine asks of the outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -148,6 +170,22 @@ pub enum Event<ConnectId> {
         table: &'static str,
         /// Key of the record.
         key: Vec<u8>,
+    },
+    /// Make a plain connection, over which something other than SIP goes; answered by [`Machine::handle_plain`].
+    PlainConnect {
+        /// Its number, never used again by this machine.
+        id: u64,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Write to a plain connection. One that does not take it is closed, with [`PlainNews::Closed`].
+    PlainWrite {
+        /// Which.
+        id: u64,
+        /// What; empty with `close` just closes.
+        payload: Bytes,
+        /// Close it afterwards; nothing more is heard of it.
+        close: bool,
     },
     /// Append to the file of call detail records: a whole line with its line feed.
     Cdr(String),

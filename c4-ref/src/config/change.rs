@@ -23,6 +23,7 @@ pub const LIVE: &[&str] = &[
     "proxy.nonce-keys",
     "proxy.peer",
     "proxy.registrar",
+    "proxy.relay-policy",
     "proxy.ringing-limit-s",
     "proxy.trusted",
     "proxy.user",

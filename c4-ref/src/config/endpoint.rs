@@ -8,6 +8,8 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sip_core::flow::Transport;
 
+use crate::ng::client::Node;
+
 /// A transport and an address: `udp:ADDR:PORT`, `tcp:ADDR:PORT` or `tls:ADDR:PORT`. Without a port: 5060, TLS 5061.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Endpoint {
@@ -56,6 +58,22 @@ impl Serialize for Endpoint {
 impl<'de> Deserialize<'de> for Endpoint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(Error::custom)
+    }
+}
+
+/// A media relay: `udp:ADDR:PORT`, `tcp:ADDR:PORT`, or both of one relay with a comma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MediaRelay(pub Node);
+
+impl Serialize for MediaRelay {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for MediaRelay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(MediaRelay).map_err(Error::custom)
     }
 }
 

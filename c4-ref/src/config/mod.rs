@@ -17,7 +17,7 @@ mod relay;
 #[cfg(all(test, feature = "daemon"))]
 mod tests;
 
-pub use endpoint::{Backend, Endpoint, Listener};
+pub use endpoint::{Backend, Endpoint, Listener, MediaRelay};
 pub use lb::{ForeignRoutes, Hash, Lb, Probe};
 
 pub use proxy::{Algorithm, Auth, Keepalive, KeepaliveMethod, Peer, Proxy, Registrar, Store, User};

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Endpoint, Invalid, Listener};
+use super::{Endpoint, Invalid, Listener, MediaRelay};
 use crate::identity::Domain;
 use crate::net::Network;
+use crate::ng::Flags;
+use crate::proxy::media::Policy;
 
 /// `[proxy]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +38,12 @@ pub struct Proxy {
     pub keepalive: Keepalive,
     /// Where the location table survives a restart.
     pub store: Store,
-    /// Media relays.
-    pub relay: Vec<Endpoint>,
+    /// Media relays: "udp:ADDR:PORT", "tcp:ADDR:PORT", or both of one relay with a comma; none: calls go without.
+    pub relay: Vec<MediaRelay>,
+    /// What becomes of a call that no relay serves.
+    pub relay_policy: Policy,
+    /// Flags of each offer and answer to a relay, in the words of rtpengine.
+    pub relay_flags: String,
     /// File with the keys of the nonces; made when it is missing.
     pub nonce_keys: String,
     /// How long a message on a stream may take from its first octet, and the first one of an accepted connection from
@@ -66,6 +72,8 @@ impl Default for Proxy {
             keepalive: Keepalive::default(),
             store: Store::default(),
             relay: Vec::new(),
+            relay_policy: Policy::Pass,
+            relay_flags: "replace-origin replace-session-connection ICE=remove".into(),
             nonce_keys: "proxy.keys".into(),
             message_timeout_ms: 10_000,
             idle_timeout_s: 3600,
@@ -92,6 +100,12 @@ impl Proxy {
         if self.registrar.min_expires_s > self.registrar.max_expires_s {
             let why = format!("is above proxy.registrar.max-expires-s ({})", self.registrar.max_expires_s);
             return Err(Invalid { key: "proxy.registrar.min-expires-s".into(), why });
+        }
+        let flags = Flags::from_text(&self.relay_flags);
+        let wrong = flags.unsupported.map(|flag| format!("{flag}; accepted: flags for plain RTP"));
+        let unknown = flags.unknown.first().map(|flag| format!("`{flag}` is no flag; accepted: those of rtpengine"));
+        if let Some(why) = unknown.or(wrong) {
+            return Err(Invalid { key: "proxy.relay-flags".into(), why });
         }
         let mut warnings = Vec::new();
         if self.users_csv.is_empty() && self.user.is_empty() && (self.auth.register || self.auth.invite) {

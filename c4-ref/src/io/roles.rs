@@ -67,7 +67,7 @@ pub fn proxy(config: &Config, options: &Options) -> Result<Running, Failure> {
     let secret = random()?;
     let make = || sip_core::auth::KeyRing::single(secret).format();
     let keys = read_keys("proxy.nonce-keys", &config.nonce_keys, make, sip_core::auth::KeyRing::parse)?;
-    let sockets = bind(&[&config.listen], workers)?;
+    let mut sockets = bind(&[&config.listen], workers)?;
     config.listen = sockets.listeners().to_vec();
     let settings = Arc::new(proxy_settings(&config, keys)?);
     let (now, unix, seed) = (Instant::now(), Duration::from_millis(files::unix_millis()), random()?);
@@ -96,6 +96,7 @@ pub fn proxy(config: &Config, options: &Options) -> Result<Running, Failure> {
             Some((writer, thread))
         }
     };
+    open_plain(&mut sockets, &settings, workers)?;
     let machine = |shard: usize| {
         let start = proxy::Start { settings: settings.clone(), shared: shared.clone(), shard, seed, unix };
         App::new(start, now).ok_or_else(|| Failure::config("proxy.nonce-keys holds no key"))
@@ -110,6 +111,19 @@ pub fn proxy(config: &Config, options: &Options) -> Result<Running, Failure> {
         Ok(Arc::new(proxy_settings(&config, keys)?) as News)
     };
     Ok(Running { server, store, cdr, reread: Some(Box::new(reread)) })
+}
+
+/// The sockets to the media relays: each worker has its own, so that replies come back to the shard that asked.
+fn open_plain(sockets: &mut Sockets, settings: &Settings, workers: usize) -> Result<(), Failure> {
+    for worker in 0..workers {
+        for address in proxy::media::sockets(settings) {
+            let wrong = |error: std::io::Error| Failure::system(format!("cannot open a socket on {address}: {error}"));
+            let socket = std::net::UdpSocket::bind(address).map_err(wrong)?;
+            socket.set_nonblocking(true).map_err(wrong)?;
+            sockets.add_plain(worker, socket);
+        }
+    }
+    Ok(())
 }
 
 /// What the proxy is told, with the users of its file.

@@ -128,7 +128,7 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol, shared: bool) -> 
 }
 
 /// 4 MiB each way: with the privilege beyond the system's bound, else as much as it allows.
-fn receive_buffer(socket: &Socket) {
+pub(super) fn receive_buffer(socket: &Socket) {
     use rustix::net::sockopt;
     if sockopt::set_socket_recv_buffer_size_force(socket, BUFFER).is_err() {
         let _ = socket.set_recv_buffer_size(BUFFER);

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,13 +20,15 @@ use super::calls::Calls;
 use super::counters::Counters;
 use super::inbound::Admitted;
 use super::keepalive::{Probe, Sweep};
+use super::media::Media;
 use super::record_route::RecordRoute;
 use super::settings::Settings;
 use super::shared::Shared;
 use crate::admin::{Answer, Command};
 use crate::cdr;
 use crate::identity::Identities;
-use crate::machine::{Event, Machine, News, Transmit};
+use crate::machine::{Datagram, Event, Machine, News, PlainNews, Transmit};
+use crate::source;
 
 /// The proxy and registrar of one worker.
 ///
@@ -59,6 +62,8 @@ pub struct App {
     /// What the certificates of TLS clients prove; as many as the driver has connections.
     pub(super) identified: HashMap<ConnectionId, Identities, BuildSipHasher>,
     pub(super) sweep: Sweep,
+    /// `None` without relays.
+    pub(super) media: Option<Box<Media>>,
     hasher: BuildSipHasher,
     ids: u64,
     now: Instant,
@@ -138,6 +143,7 @@ impl App {
             first: VecDeque::new(),
             identified: HashMap::with_hasher(hasher.clone()),
             sweep: Sweep::new(now, shard),
+            media: Media::new(&settings, derive(&seed, b"ng", shard), now),
             hasher,
             ids: 0,
             now,
@@ -173,16 +179,28 @@ impl App {
         loop {
             if let Some(event) = self.proxy.poll_event() {
                 self.follow(now, event);
-            } else if let Some(mut event) = self.layer.poll_event() {
-                if let transaction::Event::Response { id, response, .. } = &mut event {
-                    self.dialog_response(now, *id, response);
+            } else if let Some(event) = self.layer.poll_event() {
+                let event = if self.media.is_some() { self.through_media(now, event) } else { Some(event) };
+                if let Some(event) = event {
+                    self.give(now, event);
                 }
-                if let Some(event) = self.proxy.handle_event(now, &mut self.layer, event) {
-                    self.handle(now, event);
-                }
+            } else if let Some(event) = self.media.as_mut().and_then(|media| media.poll_event()) {
+                self.media_event(now, event);
             } else {
                 return;
             }
+        }
+    }
+
+    /// An event of the layer that nothing holds up any more.
+    pub(super) fn give(&mut self, now: Instant, mut event: transaction::Event) {
+        if let transaction::Event::Response { id, response, .. } = &mut event {
+            // Where the called side is, is nobody's business but ours.
+            let _ = response.remove(source::HEADER);
+            self.dialog_response(now, *id, response);
+        }
+        if let Some(event) = self.proxy.handle_event(now, &mut self.layer, event) {
+            self.handle(now, event);
         }
     }
 
@@ -296,6 +314,9 @@ impl Machine for App {
         let now = self.tick(now);
         self.layer.handle_timeout(now);
         self.proxy.handle_timeout(now, &mut self.layer);
+        if let Some(media) = &mut self.media {
+            media.handle_timeout(now);
+        }
         self.work(now);
         self.expire_calls(now);
         self.sweep(now);
@@ -307,7 +328,8 @@ impl Machine for App {
             return Some(self.now);
         }
         let timers = [self.layer.poll_timeout(), self.proxy.poll_timeout(), self.calls.next_expiry()];
-        timers.into_iter().flatten().chain([self.sweep.next]).min()
+        let media = self.media.as_ref().and_then(|media| media.poll_timeout(self.now));
+        timers.into_iter().chain([media]).flatten().chain([self.sweep.next]).min()
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<Option<TransmitId>>> {
@@ -315,7 +337,27 @@ impl Machine for App {
     }
 
     fn poll_event(&mut self) -> Option<Event<ConnectId>> {
-        self.events.pop_front()
+        self.events.pop_front().or_else(|| self.media.as_mut()?.poll_stream())
+    }
+
+    fn handle_datagram(&mut self, now: Instant, _socket: usize, from: SocketAddr, payload: Bytes) {
+        let now = self.tick(now);
+        if let Some(media) = &mut self.media {
+            media.handle_datagram(now, from, payload);
+            self.work(now);
+        }
+    }
+
+    fn handle_plain(&mut self, now: Instant, id: u64, news: PlainNews) {
+        let now = self.tick(now);
+        if let Some(media) = &mut self.media {
+            media.handle_plain(now, id, news);
+            self.work(now);
+        }
+    }
+
+    fn poll_datagram(&mut self) -> Option<Datagram> {
+        self.media.as_mut()?.poll_datagram()
     }
 
     fn handle_connect_done(&mut self, now: Instant, id: ConnectId, result: Result<Flow, io::ErrorKind>) {
@@ -381,6 +423,7 @@ impl Hash for App {
         self.proxy.hash(state);
         (self.ids, self.now, self.sweep.next, self.calls.len(), self.calls.dialogs()).hash(state);
         (self.calls.next_expiry(), self.probes.len(), self.called.len(), self.events.len()).hash(state);
+        self.media.as_ref().map(|media| (media.sizes(), media.poll_timeout(self.now))).hash(state);
         self.shared.location.for_each(|binding| binding.hash(state));
     }
 }

@@ -21,9 +21,20 @@ pub(super) enum Astray {
     ForeignTarget,
 }
 
+/// What the Route of a request inside a dialog says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Way {
+    /// Where it goes when no Route is left, if not to its Request-URI.
+    pub(super) direct: Option<Target>,
+    /// Whether the caller sent it.
+    pub(super) from_caller: bool,
+    /// The name of the relay that has the call's media; 0: none.
+    pub(super) relay: u32,
+}
+
 impl App {
-    /// Where a request inside a dialog goes when no Route is left, if not to its Request-URI.
-    pub(super) fn way_in_dialog(&self, now: Instant, request: &Request) -> Result<Option<Target>, Astray> {
+    /// The way of a request inside a dialog.
+    pub(super) fn way_in_dialog(&self, now: Instant, request: &Request) -> Result<Way, Astray> {
         let unix = self.unix(now).as_secs();
         let (from_tag, to_tag) = (request.from_tag().unwrap_or_default(), request.to_tag().unwrap_or_default());
         let token = request.values(Header::Route).next().and_then(token_of).ok_or(Astray::NoRoute)?;
@@ -39,7 +50,7 @@ impl App {
         let direct = if from_caller { content.sides.callee } else { content.sides.caller };
         // A strict router behind us: its URI is among the hops that the token binds.
         if (direct.is_some() && hops.is_empty()) || self.is_target(now, request, content.target) {
-            return Ok(direct);
+            return Ok(Way { direct, from_caller, relay: content.relay });
         }
         Err(Astray::ForeignTarget)
     }
@@ -130,11 +141,11 @@ impl App {
         let unix = self.unix(now).as_secs();
         let (call_id, caller_tag) = (response.call_id(), response.from_tag()?);
         let of_callee = Dialog { call_id, caller_tag, holder: Holder::Callee, hops: &before };
-        let Content { sides, .. } = self.record_route.open(unix, token, &of_callee).ok()?;
+        let Content { sides, relay, .. } = self.record_route.open(unix, token, &of_callee).ok()?;
         let callee_tag = response.to_tag()?;
         let of_caller = Dialog { holder: Holder::Caller { callee_tag }, hops: &behind, ..of_callee };
         let caller = sides.caller.as_ref().map_or(([0, 0, 0, 0], 0).into(), |target| target.remote);
-        let content = Content { sides, target: targets::Target::of_contact(response) };
+        let content = Content { sides, target: targets::Target::of_contact(response), relay };
         Some((token, self.record_route.seal(unix, &of_caller, caller, &content)))
     }
 

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use sip_core::Request;
-use sip_core::StatusCode;
 use sip_core::header::Header;
 use sip_core::proxy::{AckDropped, By, Cause, ContextId, Event, Outcome};
+use sip_core::{StatusCode, Target};
 
 use super::app::{App, Mark};
 use super::calls::End;
@@ -35,7 +35,10 @@ impl App {
                     self.calls.ringing(now, call);
                 }
             }
-            Event::BranchFailed { id, branch, status, cause, .. } => {
+            Event::BranchFailed { id, branch, status, cause, retried, .. } => {
+                if !retried {
+                    self.media_branch_failed(now, id, branch.user);
+                }
                 self.branch_failed(now, id, branch.user >> 16, status, cause);
             }
             Event::Answered { user, branch, status, to_tag, first: true, .. } => {
@@ -56,6 +59,8 @@ impl App {
             }
             Event::Finished { id, user, outcome } => {
                 self.called.remove(&id);
+                let code = outcome.status.map_or(0, StatusCode::code);
+                self.media_finished(now, id, &outcome, was_said(code, Some(&outcome)));
                 self.finished(now, Mark::of_user(user), outcome.status, Some(&outcome));
             }
             _ => {}
@@ -135,7 +140,14 @@ impl App {
             self.counters.stray_ack += 1;
             return;
         };
-        match self.proxy.forward_ack_to(now, &mut self.layer, request, admitted.direct) {
+        let source = admitted.source.remote.ip();
+        if let Some(request) = self.ack_through_media(now, request, &admitted.way, source) {
+            self.forward_ack(now, request, admitted.way.direct);
+        }
+    }
+
+    pub(super) fn forward_ack(&mut self, now: Instant, request: Request, direct: Option<Target>) {
+        match self.proxy.forward_ack_to(now, &mut self.layer, request, direct) {
             Ok(()) => {}
             Err(AckDropped::Unresolved(..)) => self.counters.unresolved += 1,
             Err(_) => self.counters.stray_ack += 1,

@@ -7,10 +7,10 @@ use sip_core::auth::{Outcome, Secret, Subject};
 use sip_core::header::Header;
 use sip_core::proxy::validate;
 use sip_core::uri::Uri;
-use sip_core::{Checked, Destination, Flow, Message, Method, Request, StatusCode, Target, Transport};
+use sip_core::{Checked, Destination, Flow, Message, Method, Request, StatusCode, Transport};
 
 use super::app::App;
-use super::dialogs::Astray;
+use super::dialogs::{Astray, Way};
 use super::policy::{Verdict, decide, owns};
 use crate::source::{self, Source};
 
@@ -25,8 +25,8 @@ pub(super) struct Admitted {
     pub(super) peer: Option<usize>,
     /// The authenticated user.
     pub(super) user: Option<Box<str>>,
-    /// For a request inside a dialog: where it goes when no Route is left.
-    pub(super) direct: Option<Target>,
+    /// For a request inside a dialog: what its Route says.
+    pub(super) way: Way,
 }
 
 enum Admission {
@@ -81,8 +81,9 @@ impl App {
                 None => return,
             },
             Checked::Response(mut response) => {
-                // Where the called side is, is nobody's business but ours.
-                let _ = response.remove(source::HEADER);
+                if !self.settings.trusts(flow.remote.ip()) {
+                    let _ = response.remove(source::HEADER);
+                }
                 Checked::Response(response)
             }
         };
@@ -131,7 +132,7 @@ impl App {
 
     fn admit(&mut self, now: Instant, flow: &Flow, request: &mut Request) -> Admission {
         let (source, through_balancer) = self.source_of(flow, request);
-        let mut admitted = Admitted { source, through_balancer, peer: None, user: None, direct: None };
+        let mut admitted = Admitted { source, through_balancer, peer: None, user: None, way: Way::default() };
         let register = *request.method() == Method::Register;
         if *request.method() == Method::Ack || (request.to_tag().is_some() && !register) {
             admitted.peer = self.peer_of(&admitted.source);
@@ -184,8 +185,8 @@ impl App {
     fn admit_in_dialog(&mut self, now: Instant, request: &Request, mut admitted: Admitted) -> Admission {
         let ack = *request.method() == Method::Ack;
         match self.way_in_dialog(now, request) {
-            Ok(direct) => {
-                admitted.direct = direct;
+            Ok(way) => {
+                admitted.way = way;
                 Admission::Pass(admitted)
             }
             Err(_) if ack => {

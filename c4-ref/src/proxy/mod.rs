@@ -11,6 +11,7 @@ mod follow;
 mod inbound;
 mod keepalive;
 pub mod location;
+pub mod media;
 mod nated;
 mod outbound;
 pub mod policy;

@@ -13,16 +13,18 @@ use super::app::{App, Mark};
 use super::calls::{CallId, NewCall, Tried};
 use super::inbound::Admitted;
 use super::location::Found;
+use super::media::{Departure, Prepared};
 use super::record_route::{Content, Dialog, Holder, Sides};
 use super::targets;
 use crate::cdr;
 use crate::route::Hop;
 
 /// What is needed of a request to choose its targets.
-struct Wanted {
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
     method: Method,
     flow: Flow,
-    admitted: Admitted,
+    pub(super) admitted: Admitted,
     call: Option<CallId>,
     call_id: String,
     from_tag: String,
@@ -91,7 +93,7 @@ impl App {
             return self.reject(now, context, StatusCode::SERVER_INTERNAL_ERROR);
         };
         if in_dialog {
-            return self.route_in_dialog(now, context, own_routes, admitted.direct);
+            return self.route_in_dialog(now, context, own_routes, admitted);
         }
         let Some(request) = self.proxy.request_of(context) else { return };
         let wanted = Wanted {
@@ -110,19 +112,39 @@ impl App {
         };
         let uri = request.uri().to_owned();
         match self.targets(now, context, &wanted, &uri) {
-            Ok(targets) => self.send(now, context, targets),
+            Ok(branches) => self.depart(now, context, Departure::New { wanted: Box::new(wanted), branches }),
             Err(status) => self.reject(now, context, status),
         }
     }
 
     /// Inside a dialog: along the Route, else to where the signed Record-Route says that the other side is, else to the
     /// Request-URI.
-    fn route_in_dialog(&mut self, now: Instant, context: ContextId, own_routes: u8, direct: Option<Target>) {
+    fn route_in_dialog(&mut self, now: Instant, context: ContextId, own_routes: u8, admitted: Admitted) {
         if own_routes == 0 {
             // The token was ours, the host of the Route was not.
             self.counters.no_route += 1;
             return self.reject(now, context, StatusCode::NOT_FOUND);
         }
+        let Admitted { way, source, .. } = admitted;
+        self.depart(now, context, Departure::InDialog { way, source: source.remote.ip() });
+    }
+
+    /// A request leaves that has the body it shall have. `relay` is the name of the relay that has its media.
+    pub(super) fn leave(&mut self, now: Instant, context: ContextId, departure: Departure, relay: u32) {
+        match departure {
+            Departure::New { wanted, branches } => {
+                let recorded = |Prepared { mut branch, callee }: Prepared| {
+                    branch.record_route = self.record_routes(now, &wanted, &branch.destination, callee, relay);
+                    branch
+                };
+                let branches = branches.into_iter().map(recorded).collect();
+                self.send(now, context, branches);
+            }
+            Departure::InDialog { way, .. } => self.leave_in_dialog(now, context, way.direct),
+        }
+    }
+
+    fn leave_in_dialog(&mut self, now: Instant, context: ContextId, direct: Option<Target>) {
         let routed = self.proxy.request_of(context).is_some_and(|request| request.header(Header::Route).is_some());
         if let (false, Some(target)) = (routed, direct) {
             return self.send(now, context, vec![Branch::along(target)]);
@@ -154,7 +176,7 @@ impl App {
         context: ContextId,
         wanted: &Wanted,
         text: &str,
-    ) -> Result<Vec<Branch>, StatusCode> {
+    ) -> Result<Vec<Prepared>, StatusCode> {
         let settings = self.settings.clone();
         let uri = Uri::parse(text).ok_or(StatusCode::BAD_REQUEST)?;
         let from = wanted.admitted.peer;
@@ -168,12 +190,12 @@ impl App {
                 self.counters.foreign_domain += 1;
                 return Err(StatusCode::FORBIDDEN);
             }
-            return Ok(self.trunks(now, wanted, &ways, &user));
+            return Ok(self.trunks(wanted, &ways, &user));
         }
         let aor = uri.aor();
         let contacts = self.shared.location.lookup(now, &aor);
-        let branches: Vec<Branch> =
-            contacts.iter().filter_map(|contact| self.contact_branch(now, wanted, contact)).collect();
+        let branches: Vec<Prepared> =
+            contacts.iter().filter_map(|contact| self.contact_branch(wanted, contact)).collect();
         if !branches.is_empty() {
             self.called.insert(context, aor.into());
             self.proxy.set_options(context, Options { ask: true, ..Options::default() });
@@ -188,10 +210,10 @@ impl App {
             self.counters.unknown_user += 1;
             return Err(StatusCode::NOT_FOUND);
         }
-        Ok(self.trunks(now, wanted, &ways, &user))
+        Ok(self.trunks(wanted, &ways, &user))
     }
 
-    fn trunks(&mut self, now: Instant, wanted: &Wanted, ways: &[Hop], dialled: &str) -> Vec<Branch> {
+    fn trunks(&mut self, wanted: &Wanted, ways: &[Hop], dialled: &str) -> Vec<Prepared> {
         let settings = self.settings.clone();
         let mut branches = Vec::with_capacity(ways.len());
         for (way, q) in ways.iter().zip([1000u16, 900]) {
@@ -200,46 +222,36 @@ impl App {
             let uri = trunk_uri(&way.number, target);
             let called = if way.number == dialled { String::new() } else { way.number.clone() };
             let tried = Tried { peer: peer.name.to_string(), target: uri.clone(), called };
-            let mut branch = self.branch(now, wanted, uri, target.clone().into(), None, tried);
+            let mut branch = self.branch(wanted, uri, target.clone().into(), tried);
             branch.q = q;
             branch.hunt = Hunt::Unreachable;
-            branches.push(branch);
+            branches.push(Prepared { branch, callee: None });
         }
         branches
     }
 
     /// The branch to a registered contact; `None` when nobody can say where that is.
-    fn contact_branch(&mut self, now: Instant, wanted: &Wanted, contact: &Found) -> Option<Branch> {
+    fn contact_branch(&mut self, wanted: &Wanted, contact: &Found) -> Option<Prepared> {
         let (first, rest) = destinations(contact)?;
         let binding = &contact.binding;
         // A phone that is reached by the way it registered, without a load balancer before it, is found again so.
         let direct = matches!(first, Destination::Flow(_));
         let callee = direct.then(|| Target::new(first.transport(), first.remote()));
         let tried = Tried { target: binding.contact().to_owned(), ..Tried::default() };
-        let mut branch = self.branch(now, wanted, binding.contact().to_owned(), first, callee, tried);
+        let mut branch = self.branch(wanted, binding.contact().to_owned(), first, tried);
         branch.user |= self.shared.location.mark(binding) << 16;
         branch.routes = binding.path().map(str::to_owned).collect();
         branch.q = binding.q().unwrap_or(1000);
         branch.failover = rest.into_iter().collect();
-        Some(branch)
+        Some(Prepared { branch, callee })
     }
 
-    fn branch(
-        &mut self,
-        now: Instant,
-        wanted: &Wanted,
-        uri: String,
-        to: Destination,
-        callee: Option<Target>,
-        tried: Tried,
-    ) -> Branch {
+    fn branch(&mut self, wanted: &Wanted, uri: String, to: Destination, tried: Tried) -> Branch {
         let to = self.with_our_socket(to);
-        let record_route = self.record_routes(now, wanted, &to, callee);
         let number = wanted.call.map_or(0, |call| self.calls.tried(call, tried));
         let mut branch = Branch::along(to);
         branch.user = number & 0xffff;
         branch.uri = Some(uri);
-        branch.record_route = record_route;
         branch
     }
 
@@ -257,11 +269,19 @@ impl App {
 
     /// Our Record-Route for a request that may form a dialog (RFC 3261 §16.6 step 4): one value, or two where the sides
     /// differ in transport or address family (RFC 5658), that of the called side on top.
-    fn record_routes(&self, now: Instant, wanted: &Wanted, to: &Destination, callee: Option<Target>) -> Vec<String> {
+    fn record_routes(
+        &self,
+        now: Instant,
+        wanted: &Wanted,
+        to: &Destination,
+        callee: Option<Target>,
+        relay: u32,
+    ) -> Vec<String> {
         if !matches!(wanted.method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify) {
             return Vec::new();
         }
-        let content = Content { sides: Sides { caller: wanted.caller.clone(), callee }, target: wanted.target };
+        let sides = Sides { caller: wanted.caller.clone(), callee };
+        let content = Content { sides, target: wanted.target, relay };
         let dialog = Dialog {
             call_id: &wanted.call_id,
             caller_tag: &wanted.from_tag,

@@ -65,8 +65,8 @@ impl RecordRoute {
             role: Role::RecordRoute,
             listener: caller_bits | callee_bits,
             peer: sides.caller.as_ref().map_or(caller, |t| t.remote),
-            // The field that names a connection elsewhere.
-            connection: Some(Connection { id: content.target.0, epoch: 0 }),
+            // The fields that name a connection elsewhere.
+            connection: Some(Connection { id: content.target.0, epoch: content.relay }),
             next_hop: sides.callee.as_ref().map(|t| NextHop { address: t.remote, stream: t.transport.is_reliable() }),
             double: false,
         };
@@ -87,7 +87,8 @@ impl RecordRoute {
         let caller = (token.listener & CALLER_DIRECT != 0)
             .then(|| Target::new(transport(token.listener >> CALLER_SHIFT), token.peer));
         let callee = token.next_hop.map(|hop| Target::new(transport(token.listener), hop.address));
-        Ok(Content { sides: Sides { caller, callee }, target: targets::Target(connection.id) })
+        let sides = Sides { caller, callee };
+        Ok(Content { sides, target: targets::Target(connection.id), relay: connection.epoch })
     }
 }
 
@@ -98,6 +99,8 @@ pub struct Content {
     pub sides: Sides,
     /// The remote target that the dialog began with: of the side that the holder talks to.
     pub target: targets::Target,
+    /// The name of the relay that has the call's media; 0: none.
+    pub relay: u32,
 }
 
 /// Whose token it is, and for what.
@@ -172,7 +175,7 @@ mod tests {
             caller: Some(Target::new(Transport::Tls, address("192.0.2.1:40000"))),
             callee: Some(Target::new(Transport::Udp, address("[2001:db8::7]:5060"))),
         };
-        Content { sides, target: targets::Target(77) }
+        Content { sides, target: targets::Target(77), relay: 0xfeed_beef }
     }
 
     fn dialog(holder: Holder<'static>) -> Dialog<'static> {

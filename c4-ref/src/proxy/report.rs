@@ -32,6 +32,9 @@ impl App {
         stats.insert("calls-open".into(), self.calls.len().into());
         stats.insert("transactions".into(), tm.current.into());
         stats.insert("contexts".into(), self.proxy.stats().contexts.into());
+        if let Some(media) = &self.media {
+            stats.insert("media".into(), Value::Object(media.to_json()));
+        }
         let rows = tm.rows().into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
         stats.insert("tm".into(), Value::Object(rows.collect()));
         Value::Object(stats)

@@ -7,10 +7,12 @@ use sip_core::auth::{Algorithm, KeyRing, ServerConfig};
 use sip_core::uri::{Host, Uri};
 use sip_core::{Target, Transport};
 
+use super::media::Policy;
 use super::policy::Switches;
 use super::users::Users;
 use crate::config;
 use crate::net::Network;
+use crate::ng::client::Node;
 use crate::route::{Peer, PeerTable};
 
 /// A socket of ours.
@@ -62,6 +64,12 @@ pub struct Settings {
     pub keys: KeyRing,
     /// Trunks.
     pub peers: PeerTable<Target>,
+    /// Media relays; none: calls go without.
+    pub relays: Vec<Node>,
+    /// What becomes of a call that none of them serves.
+    pub relay_policy: Policy,
+    /// Flags of offers and answers, as in [`Flags::from_text`](crate::ng::Flags::from_text).
+    pub relay_flags: String,
     /// Bounds of the registrar.
     pub bounds: Bounds,
     /// Time between keepalives of a NATed contact; `None`: off.
@@ -140,6 +148,9 @@ impl Settings {
             nonce_lifetime: Duration::from_secs(config.auth.nonce_lifetime_s),
             keys,
             peers: PeerTable::new(config.peer.iter().map(peer).collect()),
+            relays: config.relay.iter().map(|relay| relay.0).collect(),
+            relay_policy: config.relay_policy,
+            relay_flags: config.relay_flags.clone(),
             bounds: Bounds {
                 min_expires: seconds(config.registrar.min_expires_s),
                 max_expires: seconds(config.registrar.max_expires_s),

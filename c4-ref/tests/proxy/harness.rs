@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use c4_ref::admin::Command;
 use c4_ref::cdr::spool;
 use c4_ref::config;
-use c4_ref::machine::{Event, Machine};
+use c4_ref::machine::{Datagram, Event, Machine};
 use c4_ref::proxy::{App, Settings, Shared, shards};
 use sip_core::auth::{Account, Asked, Attempt, Client, KeyRing};
 use sip_core::header::Header;
@@ -32,6 +32,10 @@ pub(crate) struct Rig {
     pub(crate) spooled: Vec<spool::Entry>,
     /// The store as it stands on disk.
     pub(crate) store: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What went to the relays, but for pings: these are answered.
+    pub(crate) relayed: Vec<Datagram>,
+    /// Relays that do not even answer pings.
+    pub(crate) dead: Vec<SocketAddr>,
     /// Connections asked for.
     pub(crate) connects: Vec<(sip_core::transaction::ConnectId, sip_core::Target)>,
 }
@@ -112,6 +116,8 @@ impl Rig {
             records: Vec::new(),
             spooled: Vec::new(),
             store: BTreeMap::new(),
+            relayed: Vec::new(),
+            dead: Vec::new(),
             connects: Vec::new(),
         }
     }
@@ -152,6 +158,18 @@ impl Rig {
             let text = String::from_utf8_lossy(&transmit.payload).into_owned();
             let message = Message::parse(transmit.payload.clone(), &Limits::default()).unwrap();
             self.sent.push(Sent { flow: transmit.flow, text, message, id: transmit.id });
+        }
+        while let Some(datagram) = self.app.poll_datagram() {
+            let text = String::from_utf8_lossy(&datagram.payload).into_owned();
+            match text.split_once(' ') {
+                Some((cookie, dict)) if dict.contains("7:command4:ping") => {
+                    if !self.dead.contains(&datagram.to) {
+                        let pong = format!("{cookie} d6:result4:ponge");
+                        self.app.handle_datagram(self.now, datagram.socket, datagram.to, pong.into());
+                    }
+                }
+                _ => self.relayed.push(datagram),
+            }
         }
         while let Some(event) = self.app.poll_event() {
             match event {

@@ -14,6 +14,7 @@ mod contract;
 mod dialogs;
 mod harness;
 mod limits;
+mod media;
 mod registrations;
 mod remote;
 mod shards;

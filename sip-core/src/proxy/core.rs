@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::best::Best;
 use super::config::Config;
 use super::context::{Cancelled, Context, Options, Phase};
-use super::event::{By, ContextId, Event, Outcome};
+use super::event::{BranchRef, By, ContextId, Event, Outcome};
 use super::hash::{HashKey, Hex};
 use super::loop_detection::LoopHash;
 use super::max_forwards;
@@ -247,6 +247,16 @@ impl Proxy {
         match self.owners.clients.get(&id)? {
             Owner::Leg(context, _) => self.request_of(*context),
             Owner::Answered(tail) => self.request_of(tail.id),
+        }
+    }
+
+    /// The context and the branch that a client transaction is one of, also after the context has finished: for
+    /// applications that hold a response back, or put another body into it, before they hand it in. A response that
+    /// comes later than the answer to another one of its branch changes nothing but the order of what goes upstream.
+    pub fn branch_of(&self, id: ClientId) -> Option<(ContextId, BranchRef)> {
+        match self.owners.clients.get(&id)? {
+            Owner::Leg(context, index) => Some((*context, self.contexts.get(*context)?.branch(usize::from(*index)))),
+            Owner::Answered(tail) => Some((tail.id, tail.branch)),
         }
     }
 

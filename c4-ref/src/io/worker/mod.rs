@@ -1,6 +1,7 @@
 //! The driver: one thread, one machine, its sockets. Fixed order: timeouts, inputs, transmits, events.
 
 mod plain;
+mod plain_streams;
 mod streams;
 
 use std::collections::{HashMap, VecDeque};
@@ -27,6 +28,7 @@ use crate::admin::{Answer, Command, merge};
 use crate::config::Listener;
 use crate::identity::Identities;
 use crate::machine::{Event, Machine, News, Transmit};
+use plain_streams::{PLAIN_STREAMS, PlainStreams};
 
 /// What one worker sends another, or the operator sends it.
 pub(super) enum Mail<T> {
@@ -40,6 +42,8 @@ pub(super) enum Mail<T> {
     FlowIdentified(Flow, Identities),
     /// Another worker's connection ended.
     FlowClosed(Flow),
+    /// A datagram of a plain socket for the shard of this worker.
+    Datagram { socket: usize, from: SocketAddr, payload: Bytes },
     /// The operator asks.
     Command { command: Command, reply: Reply },
     /// Files were read again.
@@ -56,7 +60,8 @@ const OUTPUTS: usize = 4096;
 const LAST_ROUNDS: usize = 4096;
 /// Somebody may set the wall clock.
 const CLOCK: Duration = Duration::from_secs(60);
-/// Tokens below are the mailbox, the datagram sockets, the plain sockets and the listeners; connection ids are all above.
+/// Tokens below are the mailbox, the datagram sockets, the plain sockets, the listeners and the plain streams;
+/// connection ids are all above.
 const MAILBOX: u64 = 0;
 const UDP: u64 = 1;
 const PLAIN: u64 = 1 << 11;
@@ -72,6 +77,7 @@ pub(super) struct Worker<M: Machine> {
     streams: Vec<(TcpListener, Listener)>,
     listeners: Arc<[Listener]>,
     connections: Connections,
+    plain_streams: PlainStreams,
     /// Who waits for a connection that is being made.
     waiting: HashMap<ConnectionId, Vec<M::ConnectId>>,
     /// Connections with output to flush at the end of the iteration.
@@ -126,6 +132,7 @@ impl<M: Machine> Worker<M> {
             streams: sockets.streams,
             listeners,
             connections: Connections::new(index as u16, most, options.timeouts),
+            plain_streams: PlainStreams::default(),
             waiting: HashMap::new(),
             dirty: Vec::new(),
             closing: Vec::new(),
@@ -215,6 +222,7 @@ impl<M: Machine> Worker<M> {
                 MAILBOX => self.take_mail(now),
                 token if (PLAIN..LISTENERS).contains(&token) => self.plain_datagrams(now, (token - PLAIN) as usize),
                 token if token < LISTENERS => self.datagrams(now, (token - UDP) as usize),
+                token if (PLAIN_STREAMS..CONNECTIONS).contains(&token) => self.plain_stream_ready(now, ready),
                 token if token < CONNECTIONS => self.accept(now, (token - LISTENERS) as usize),
                 token => self.connection_ready(now, ConnectionId(token), ready),
             }
@@ -270,6 +278,7 @@ impl<M: Machine> Worker<M> {
                 Mail::FlowIdentified(flow, identities) => {
                     self.machine.handle_flow_identified(now, flow, &identities);
                 }
+                Mail::Datagram { socket, from, payload } => self.machine.handle_datagram(now, socket, from, payload),
                 Mail::FlowClosed(flow) => self.machine.handle_flow_closed(now, flow),
                 Mail::Command { command, reply } => {
                     let answer = self.command(now, &command);
@@ -372,6 +381,8 @@ impl<M: Machine> Worker<M> {
             match self.machine.poll_event() {
                 None => return,
                 Some(Event::Connect { id, target }) => self.connect(now, id, &target),
+                Some(Event::PlainConnect { id, to }) => self.plain_connect(now, id, to),
+                Some(Event::PlainWrite { id, payload, close }) => self.plain_write(now, id, &payload, close),
                 Some(Event::Put { table, key, value }) => {
                     if let Some(store) = &self.outputs.store {
                         store.put(table, key, value);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::super::poller::{Interest, Poller};
 use super::super::udp::Udp;
-use super::{OUTPUTS, PLAIN, Worker};
+use super::{Mail, OUTPUTS, PLAIN, Worker};
 use crate::machine::Machine;
 
 /// Watches a worker's plain sockets.
@@ -21,11 +21,18 @@ pub(super) fn open(poller: &Poller, sockets: Vec<UdpSocket>) -> io::Result<Vec<U
 
 impl<M: Machine> Worker<M> {
     pub(super) fn plain_datagrams(&mut self, now: Instant, n: usize) {
-        let Worker { plain, buffer, machine, stats, .. } = self;
+        let Worker { plain, buffer, machine, stats, boxes, index, .. } = self;
         let Some(udp) = plain.get_mut(n) else { return };
         udp.receive(buffer, |from, payload| {
             stats.plain_rx += 1;
-            machine.handle_datagram(now, n, from, payload);
+            let shard = machine.datagram_shard(n, &payload).filter(|shard| *shard != *index);
+            match shard.and_then(|shard| boxes.0.get(shard)) {
+                None => machine.handle_datagram(now, n, from, payload),
+                Some(mailbox) => {
+                    let offered = mailbox.offer(Mail::Datagram { socket: n, from, payload });
+                    stats.overflow += u64::from(offered.is_err());
+                }
+            }
         });
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Exchange {
     /// Relays that were asked, one bit each.
     asked: u64,
     tries_left: u32,
+    /// Until when it may be sent to another relay.
+    until: Instant,
     due: Instant,
     way: Way,
 }
@@ -61,7 +63,8 @@ impl Client {
             self.done(number, None, Err(Failure::NoNode));
             return number;
         };
-        let exchange = Exchange { route, message, node, asked: 0, tries_left: 0, due: self.now, way: Way::Udp };
+        let until = self.now + self.config.patience;
+        let exchange = Exchange { route, message, node, asked: 0, tries_left: 0, until, due: self.now, way: Way::Udp };
         self.exchanges.insert(number, exchange);
         self.ask(number, node);
         number
@@ -208,7 +211,8 @@ impl Client {
         self.leave_node(number);
         let Some(exchange) = self.exchanges.get(&number) else { return };
         let (route, last) = (exchange.route, exchange.node);
-        let next = if route.pinned.is_none() { self.choose(route.call, exchange.asked) } else { None };
+        let may_move = route.pinned.is_none() && self.now < exchange.until;
+        let next = if may_move { self.choose(route.call, exchange.asked) } else { None };
         match next {
             Some(next) => {
                 self.stats.moved += 1;
@@ -267,7 +271,7 @@ impl Client {
         }
         let Some(exchange) = self.exchanges.get(&number) else { return };
         let route = exchange.route;
-        let may_move = route.pinned.is_none() && reply.asks_for_another();
+        let may_move = route.pinned.is_none() && reply.asks_for_another() && self.now < exchange.until;
         if may_move && let Some(next) = self.choose(route.call, exchange.asked) {
             self.leave_node(number);
             self.stats.moved += 1;

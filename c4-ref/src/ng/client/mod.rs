@@ -35,6 +35,9 @@ pub struct Config {
     /// How often a datagram is sent before its relay has failed; over TCP a request is sent once and has the whole time.
     /// Default: 3.
     pub tries: u32,
+    /// After so long a request is sent to no further relay: with the tries of the last one this bounds how long a request
+    /// may take. Default: 5 s.
+    pub patience: Duration,
     /// How often each relay is asked whether it is there. At least 100 ms; default: 5 s.
     pub ping_interval: Duration,
     /// Requests in a row without reply that make a relay count as down. Default: 2.
@@ -58,6 +61,7 @@ impl Config {
             nodes,
             timeout: Duration::from_millis(500),
             tries: 3,
+            patience: Duration::from_secs(5),
             ping_interval: Duration::from_secs(5),
             failures: 2,
             datagram_limit: 16_384,

@@ -254,6 +254,19 @@ fn what_waits_for_a_relay_that_goes_down_moves_at_once() {
 }
 
 #[test]
+fn a_request_goes_to_no_further_relay_when_its_time_is_over() {
+    let nodes = ["udp:192.0.2.1:2223", "udp:192.0.2.2:2223", "udp:192.0.2.3:2223"];
+    let mut rig = Rig::with(Config { patience: Duration::from_millis(2000), ..config(&nodes) });
+    rig.offer("c1", None);
+    rig.later(1500);
+    rig.later(1499);
+    assert!(rig.events().is_empty(), "the second relay is asked");
+    rig.later(1);
+    let done = rig.events();
+    assert!(matches!(done[..], [Event::Done { result: Err(Failure::TimedOut), .. }]), "{done:?}");
+}
+
+#[test]
 fn garbage_from_a_relay_is_a_failure_of_it() {
     let mut rig = Rig::new(&["udp:192.0.2.1:2223", "udp:192.0.2.2:2223"]);
     rig.offer("c1", None);

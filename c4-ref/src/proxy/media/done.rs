@@ -1,0 +1,67 @@
+//! What the relays answered.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::super::app::App;
+use super::delete::Scope;
+use super::{Job, Media};
+use crate::ng::Reply;
+use crate::ng::client::{Event, Failure, NodeId};
+
+impl Media {
+    /// The next event of the client that is about a call.
+    pub(in super::super) fn poll_event(&mut self) -> Option<Event> {
+        loop {
+            match self.client.poll_event()? {
+                Event::Connect { connection, address } => {
+                    self.connects.push_back((connection.0, address));
+                }
+                Event::NodeDown(_) => self.counters.nodes_lost += 1,
+                done @ Event::Done { .. } => return Some(done),
+                _ => {}
+            }
+        }
+    }
+
+    /// The relay and the SDP of a reply that holds one.
+    fn description(&mut self, node: Option<NodeId>, result: Result<Reply, Failure>) -> Option<(NodeId, Bytes)> {
+        let served = node.zip(result.as_ref().ok().and_then(|reply| reply.sdp().cloned()));
+        if served.is_none() {
+            self.counters.failures += 1;
+            match result {
+                Ok(reply) => tracing::warn!(?reply, "relay refuses"),
+                Err(failure) => tracing::warn!(%failure, "relay does not serve"),
+            }
+        }
+        served
+    }
+}
+
+impl App {
+    /// A relay has answered, or none has.
+    pub(in super::super) fn media_event(&mut self, now: Instant, event: Event) {
+        let Event::Done { id, node, result } = event else { return };
+        let Some(media) = &mut self.media else { return };
+        let Some(job) = media.jobs.remove(&id) else {
+            // A delete: the relay forgets by itself what it was not told.
+            media.counters.failures += u64::from(!matches!(result, Ok(Reply::Ok(_))));
+            return;
+        };
+        let served = media.description(node, result);
+        match job {
+            Job::Request { context, branch, .. } if media.sessions.contains_key(&context) => {
+                self.served(now, context, branch, served);
+            }
+            // The request was given up meanwhile: by CANCEL, for one.
+            Job::Request { parties, in_dialog, .. } => {
+                if let (false, Some((node, _))) = (in_dialog, served) {
+                    media.delete(now, node, &parties, Scope::Call);
+                }
+            }
+            Job::Response(client) => self.answered(now, client, served.map(|(_, sdp)| sdp)),
+            Job::Ack(key) => self.ack_answered(now, key, served.map(|(_, sdp)| sdp)),
+        }
+    }
+}
