@@ -36,6 +36,7 @@ struct Rig {
     now: Instant,
     calls: Vec<(Pair, SocketAddr)>,
     next: usize,
+    sent: u32,
     packet: Packet,
     rtp: [u8; RTP],
     rtcp: [u8; SR],
@@ -47,7 +48,7 @@ impl Rig {
     fn new() -> Option<Rig> {
         let now = Instant::now();
         let mut media = Media::new(Settings { ports: (10_000, 60_000), worker: 0, workers: 1, key: [1; 16] });
-        let mut calls = Vec::new();
+        let (mut calls, mut others) = (Vec::new(), Vec::new());
         for n in 0..CALLS as u16 {
             let (a, b) = (open(&mut media, now)?, open(&mut media, now)?);
             let at = |host, add| SocketAddr::from(([192, 0, 2, host], 10_000 + n * 4 + add));
@@ -57,13 +58,18 @@ impl Rig {
                 media.configure(now, own.rtcp, &Setup { kind: Kind::Rtcp, signalled: Some(at(host, 1)), ..outs });
             }
             calls.push((a, at(1, 0)));
+            others.push((b, at(2, 0)));
         }
         let (mut rtp, mut rtcp) = ([0xff; RTP], [0; SR]);
         rtp.first_chunk_mut().map(|head| *head = [0x80u8, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 9])?;
         rtcp.first_chunk_mut().map(|head| *head = [0x81u8, 200, 0, 12])?;
         let stranger = SocketAddr::from(([203, 0, 113, 9], 4000));
-        let mut rig = Rig { media, now, calls, next: 0, packet: Packet::new(), rtp, rtcp, stranger };
+        let mut rig = Rig { media, now, calls, next: 0, sent: 0, packet: Packet::new(), rtp, rtcp, stranger };
         // Every party has been heard.
+        for (pair, from) in others {
+            rig.packet.fill(&rig.rtp);
+            sent(rig.media.forward(now, pair.rtp, from, &mut rig.packet))?;
+        }
         (0..CALLS).all(|_| rig.rtp().is_some()).then_some(rig)
     }
 
@@ -75,6 +81,11 @@ impl Rig {
 
     fn rtp(&mut self) -> Option<usize> {
         let (pair, from) = self.call()?;
+        if self.next == 0 {
+            self.sent += 1;
+            let ([s1, s2], [t1, t2, t3, t4]) = ((self.sent as u16).to_be_bytes(), (self.sent * 160).to_be_bytes());
+            self.rtp.first_chunk_mut().map(|head| *head = [0x80, 0, s1, s2, t1, t2, t3, t4, 0, 0, 0, 9])?;
+        }
         self.packet.fill(&self.rtp);
         sent(self.media.forward(self.now, pair.rtp, from, &mut self.packet))
     }

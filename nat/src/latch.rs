@@ -152,6 +152,11 @@ fn octets(ip: IpAddr) -> [u8; 16] {
     }
 }
 
+/// Nothing is ever sent to 0.0.0.0, `::` or port 0, whoever names it.
+fn can_be_sent_to(to: &SocketAddr) -> bool {
+    !to.ip().is_unspecified() && to.port() != 0
+}
+
 fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
@@ -222,7 +227,7 @@ impl Latch {
     /// A packet whose SRTP tag was right: its source is taken at once and for good while learning goes on, whatever its
     /// rank. Ask [`Latch::admits`] before the cryptography, call this after it, and [`Latch::observe`] never.
     pub fn observe_authenticated(&mut self, now: Instant, from: SocketAddr) -> Observed {
-        if self.state == State::Idle || self.learning == Mode::Off || self.over() {
+        if self.state == State::Idle || self.learning == Mode::Off || self.over() || !can_be_sent_to(&from) {
             return self.observe(now, from);
         }
         let known = self.learned() == Some(from);
@@ -255,15 +260,22 @@ impl Latch {
 
     /// Takes a source that something better than media has proved (ICE's nominated pair).
     pub fn lock(&mut self, now: Instant, peer: SocketAddr) {
-        self.take(now, peer, Rank::Exact, State::Locked);
+        if can_be_sent_to(&peer) {
+            self.take(now, peer, Rank::Exact, State::Locked);
+        }
     }
 
     /// Where to send: the learned source, else the SDP's address and port; never to an unspecified address or port 0.
+    #[inline]
     pub fn remote(&self) -> Option<SocketAddr> {
-        self.learned().or_else(|| self.signalled()).filter(|to| !to.ip().is_unspecified() && to.port() != 0)
+        match self.learned() {
+            Some(learned) => Some(learned),
+            None => self.signalled().filter(can_be_sent_to),
+        }
     }
 
     /// The source in use, if one was learned.
+    #[inline]
     pub fn learned(&self) -> Option<SocketAddr> {
         self.peer.filter(|_| matches!(self.state, State::Learning | State::Locked))
     }
@@ -274,6 +286,7 @@ impl Latch {
         self.state == State::Locked
     }
 
+    #[cold]
     fn signalled(&self) -> Option<SocketAddr> {
         let v6 = std::net::Ipv6Addr::from(self.signalled_ip);
         let ip = v6.to_ipv4_mapped().filter(|_| self.has(SIGNALLED_V4)).map_or(IpAddr::V6(v6), IpAddr::V4);
@@ -310,6 +323,9 @@ impl Latch {
     fn judge(&mut self, now: Instant, from: SocketAddr) -> Observed {
         if self.state == State::Idle {
             return Observed::Drop;
+        }
+        if !can_be_sent_to(&from) {
+            return self.otherwise();
         }
         if self.has(FOLLOWS) && octets(from.ip()) != self.received_from {
             return self.otherwise();

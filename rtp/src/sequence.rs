@@ -86,6 +86,7 @@ impl Source {
     }
 
     /// Counts a packet.
+    #[inline]
     pub fn update(&mut self, number: u16) -> Arrival {
         let ahead = number.wrapping_sub(self.highest);
         if self.probation > 0 {

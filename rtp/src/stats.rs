@@ -1,5 +1,7 @@
 //! Quality of one stream: interarrival jitter (RFC 3550 A.8), loss over sources that restart, E-model (G.107).
 
+use std::time::Duration;
+
 use crate::sequence::Source;
 
 /// Interarrival jitter, smoothed over 16 packets as RFC 3550 A.8 does it, in sixteenths of clock units inside.
@@ -27,7 +29,16 @@ impl Jitter {
     /// A packet arrived: `arrival_us` is a monotonic time in microseconds from any origin, `timestamp` its own. Packets
     /// of one frame carry one timestamp: give the first of them only.
     pub fn update(&mut self, arrival_us: u64, timestamp: u32) {
-        let arrival = (u128::from(arrival_us) * u128::from(self.clock_rate) / 1_000_000) as u32;
+        self.update_since(Duration::from_micros(arrival_us), timestamp);
+    }
+
+    /// The same with the time since any instant that stays the same.
+    #[inline]
+    pub fn update_since(&mut self, arrival: Duration, timestamp: u32) {
+        // Whole seconds apart: 64 bits do, and only the lower 32 of the sum count.
+        let rate = u64::from(self.clock_rate);
+        let rest = u64::from(arrival.subsec_nanos()) * rate / 1_000_000_000;
+        let arrival = arrival.as_secs().wrapping_mul(rate).wrapping_add(rest) as u32;
         let transit = arrival.wrapping_sub(timestamp);
         let difference = (transit.wrapping_sub(self.transit) as i32).unsigned_abs();
         self.transit = transit;

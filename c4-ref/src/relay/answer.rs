@@ -69,6 +69,7 @@ impl Relay {
         if call.dialogues().len() != 1 {
             return;
         }
+        let mut closed = Vec::new();
         for party in [offerer, answerer] {
             let Some(leg) = call.party(party).map(|party| party.leg).and_then(|leg| call.leg_mut(leg)) else {
                 continue;
@@ -76,10 +77,14 @@ impl Relay {
             let said = leg.said.as_ref();
             for (index, stream) in leg.streams.iter_mut().enumerate() {
                 let refused = said.and_then(|said| said.lines.get(index)).is_some_and(|line| !line.live);
-                if refused && let Some(pair) = stream.pair.take() {
-                    self.media.close(self.now, pair.id);
+                if refused {
+                    closed.extend(stream.pair.take());
                 }
             }
+        }
+        for pair in closed {
+            call.gone.add(&self.media, pair);
+            self.media.close(self.now, pair.id);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::description::{Carrier, Line};
 use super::media::{Kind, Learning, Media, Pair, Setup};
 use super::origin::Face;
+use super::query::Totals;
 
 /// Parties of a call: the caller and the branches that it forks into.
 pub(super) const MOST_PARTIES: usize = 32;
@@ -134,6 +135,8 @@ pub(super) struct Call {
     pub(super) blocked: bool,
     /// TOS octet of its sockets.
     pub(super) tos: u8,
+    /// What its pairs counted that are closed by now.
+    pub(super) gone: Totals,
     parties: Vec<Option<Party>>,
     legs: Vec<Option<Leg>>,
     dialogues: Vec<Dialogue>,
@@ -149,6 +152,7 @@ impl Call {
             delete_at: None,
             blocked: false,
             tos,
+            gone: Totals::default(),
             parties: Vec::new(),
             legs: Vec::new(),
             dialogues: Vec::new(),
@@ -340,6 +344,9 @@ impl Call {
             out_rtp: out.map(|(pair, _)| pair.rtp),
             out_rtcp: out.map(|(pair, mux)| if mux { pair.rtp } else { pair.rtcp }),
             blocked: self.blocked || refused(line) || refused(peer.and_then(|peer| peer.line(index))),
+            secured: line.is_some_and(|line| line.secured),
+            // A party sends what the other one has numbered.
+            codecs: peer.and_then(|peer| peer.line(index)).or(line).map(|line| line.codecs).unwrap_or_default(),
         };
         media.configure(now, pair.rtp, &rtp);
         let is_used = carrier == Carrier::Rtp;

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp::{Direction, Media, Protocol, Session};
 
+use super::media::Codecs;
+
 /// What travels on a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Carrier {
@@ -32,7 +34,7 @@ pub(super) struct Line {
     /// Where it wants RTCP.
     pub(super) rtcp: Option<SocketAddr>,
     /// Its address is an IPv6 one.
-    pub is_ipv6: bool,
+    pub(super) is_ipv6: bool,
     /// Its address is 0.0.0.0 or `::`: hold as in RFC 2543.
     pub(super) is_unspecified: bool,
     /// In which direction media flow, seen by the party.
@@ -41,6 +43,12 @@ pub(super) struct Line {
     pub(super) mux: bool,
     /// `a=ptime`, as written.
     pub(super) ptime: Option<Box<str>>,
+    /// It is SRTP.
+    pub(super) secured: bool,
+    /// Its first codec, `PCMU/8000`.
+    pub(super) codec: Option<Box<str>>,
+    /// What its payload types mean.
+    pub(super) codecs: Codecs,
 }
 
 impl Line {
@@ -95,7 +103,32 @@ fn line(media: &Media<'_>, address: Option<IpAddr>) -> Result<Line, Defect> {
         direction: media.direction(),
         mux,
         ptime: media.attribute("ptime").map(Into::into),
+        secured: protocol.is_srtp(),
+        codec: media.payload_types().next().and_then(|first| media.codec(first)).map(|codec| named(&codec)),
+        codecs: codecs(media),
     })
+}
+
+fn named(codec: &sdp::attribute::Rtpmap<'_>) -> Box<str> {
+    let mut name = format!("{}/{}", codec.encoding, codec.clock_rate);
+    if codec.channels() > 1 {
+        name.push_str(&format!("/{}", codec.channels()));
+    }
+    name.into()
+}
+
+fn codecs(media: &Media<'_>) -> Codecs {
+    let is_audio = media.kind() == "audio";
+    // Events and comfort noise are no speech.
+    let other = |name: &str| name.eq_ignore_ascii_case("telephone-event") || name.eq_ignore_ascii_case("CN");
+    let mut all = Codecs::default();
+    for number in media.payload_types() {
+        if let Some(codec) = media.codec(number) {
+            let speech = Some(codec.encoding).filter(|name| is_audio && !other(name));
+            all.add(number, codec.clock_rate, speech);
+        }
+    }
+    all
 }
 
 /// RFC 3605: `a=rtcp`, else the next port (RFC 3550 §11).

@@ -15,6 +15,7 @@ mod origin;
 mod query;
 mod rewrite;
 mod settings;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod timeouts;

@@ -176,10 +176,12 @@ impl Relay {
                 leg.streams.resize_with(one.index + 1, Stream::default);
             }
             let (Some(stream), Some(Ok(pair))) = (leg.streams.get_mut(one.index), one.pair) else { continue };
-            if let Some(old) = stream.pair.replace(pair) {
+            let old = stream.pair.replace(pair);
+            stream.interface = one.interface;
+            if let Some(old) = old {
+                call.gone.add(&self.media, old);
                 self.media.close(now, old.id);
             }
-            stream.interface = one.interface;
         }
         call.signalled = now;
         call.delete_at = None;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::call::{Call, Party, Stream};
 use super::description::{Carrier, Line};
 use super::machine::{Number, Relay};
-use super::media::{Count, SocketId};
+use super::media::{Count, Media, Pair, SocketId};
 use crate::ng::bencode::{Dictionary, Value};
 use crate::ng::{Reply, Request};
 
@@ -15,6 +15,21 @@ use crate::ng::{Reply, Request};
 struct Total {
     received: Count,
     errors: u64,
+}
+
+/// The same of a whole call, by kind.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Totals {
+    rtp: Total,
+    rtcp: Total,
+}
+
+impl Totals {
+    /// Adds what a pair has counted.
+    pub(super) fn add(&mut self, media: &Media, pair: Pair) {
+        self.rtp.add(total(media, pair.rtp));
+        self.rtcp.add(total(media, pair.rtcp));
+    }
 }
 
 impl Total {
@@ -47,17 +62,17 @@ impl Relay {
         let mut tree = Dictionary::new();
         let Some(call) = self.calls.get(&number).map(|entry| &entry.call) else { return tree };
         let created = self.unix(call.created);
-        let mut totals = [Total::default(); 2];
-        for pair in call.pairs() {
-            for (total, socket) in totals.iter_mut().zip([pair.rtp, pair.rtcp]) {
-                total.add(self.total(socket));
-            }
+        let mut totals = call.gone;
+        call.pairs().for_each(|pair| totals.add(&self.media, pair));
+        let Totals { rtp, rtcp } = totals;
+        let mut sources = Dictionary::new();
+        for stats in call.pairs().flat_map(|pair| self.media.streams(pair.rtp)) {
+            sources.entry(stats.ssrc.to_string().into()).or_insert_with(|| self.source_tree(&stats));
         }
-        let [rtp, rtcp] = totals;
         tree.insert("created".into(), created.as_secs().into());
         tree.insert("created_us".into(), created.subsec_micros().into());
         tree.insert("last signal".into(), self.seconds(call.signalled));
-        tree.insert("SSRC".into(), Value::Dict(Dictionary::new()));
+        tree.insert("SSRC".into(), Value::Dict(sources));
         let mut tags = Dictionary::new();
         for (number, party) in call.parties() {
             let key = party.tag.as_deref().map_or_else(|| format!("<untagged {number}>"), Into::into);
@@ -111,21 +126,25 @@ impl Relay {
             flags.extend(line.direction.receives().then_some("recv"));
         }
         flags.extend(stream.mux.then_some("rtcp-mux"));
-        Value::dict([
-            ("index", Value::from(index as u64 + 1)),
-            ("type", text(line.map(|line| &*line.kind))),
-            ("protocol", text(line.map(|line| &*line.protocol))),
-            ("streams", Value::List(streams)),
-            ("flags", Value::texts(flags)),
-        ])
+        let mut tree = Dictionary::new();
+        tree.insert("index".into(), (index as u64 + 1).into());
+        tree.insert("type".into(), text(line.map(|line| &*line.kind)));
+        tree.insert("protocol".into(), text(line.map(|line| &*line.protocol)));
+        if let Some(codec) = line.and_then(|line| line.codec.as_deref()) {
+            tree.insert("codec".into(), text(Some(codec)));
+        }
+        tree.insert("streams".into(), Value::List(streams));
+        tree.insert("flags".into(), Value::texts(flags));
+        Value::Dict(tree)
     }
 
     fn socket(&self, id: SocketId, local: SocketAddr, kind: Option<&'static str>, said: Option<SocketAddr>) -> Value {
-        let total = self.total(id);
+        let total = total(&self.media, id);
         let mut flags: Vec<&'static str> = kind.into_iter().collect();
         flags.extend(said.map(|_| "filled"));
         flags.extend((total.received.packets > 0).then_some("confirmed"));
-        Value::dict([
+        let mut tree = Dictionary::new();
+        for (key, value) in [
             ("local port", u64::from(local.port()).into()),
             ("local address", local.ip().to_string().into()),
             ("family", family(local.ip())),
@@ -134,18 +153,26 @@ impl Relay {
             ("last packet", self.media.last_packet(id).map_or(0u64.into(), |last| self.seconds(last))),
             ("flags", Value::texts(flags)),
             ("stats", total.tree()),
-        ])
-    }
-
-    fn total(&self, socket: SocketId) -> Total {
-        self.media
-            .stats(socket)
-            .map_or(Total::default(), |stats| Total { received: stats.received, errors: stats.errors })
+        ] {
+            tree.insert(key.into(), value);
+        }
+        // RTCP tells of the sources of the RTP beside it.
+        if let Some(present) = self.media.streams(SocketId(id.0 & !1)).next() {
+            tree.insert("SSRC".into(), present.ssrc.into());
+            if kind == Some("RTP") {
+                tree.insert("ingress SSRCs".into(), self.ingress_tree(id));
+            }
+        }
+        Value::Dict(tree)
     }
 
     fn seconds(&self, at: Instant) -> Value {
         self.unix(at).as_secs().into()
     }
+}
+
+fn total(media: &Media, socket: SocketId) -> Total {
+    media.stats(socket).map_or(Total::default(), |stats| Total { received: stats.received, errors: stats.errors })
 }
 
 fn family(address: IpAddr) -> Value {

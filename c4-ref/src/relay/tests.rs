@@ -2,6 +2,7 @@
 
 mod calls;
 mod contract;
+mod statistics;
 mod vectors;
 
 use std::collections::BTreeMap;

@@ -66,6 +66,7 @@ impl Relay {
         let left = entry.call.parties().next().is_some();
         let is_over = !left || entry.call.delete_at.is_some_and(|at| at <= now);
         for pair in &freed {
+            entry.call.gone.add(&self.media, *pair);
             self.media.close(now, pair.id);
         }
         if is_over {

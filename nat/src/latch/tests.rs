@@ -203,6 +203,10 @@ fn nothing_is_heard_before_signalling_and_nothing_is_sent_to_nowhere() {
     for nowhere in ["0.0.0.0:4000", "[::]:4000", "198.51.100.7:0"] {
         assert_eq!(armed(LatchConfig::default(), now, nowhere, None).remote(), None);
     }
+    let mut latch = armed(LatchConfig::default(), now, PHONE, None);
+    assert_eq!(latch.observe(now, at("198.51.100.7:0")), Observed::Drop);
+    latch.lock(now, at("198.51.100.7:0"));
+    assert_eq!(latch.remote(), Some(at(PHONE)));
     assert_eq!(armed(LatchConfig::default(), now, "[2001:db8::1]:4000", None).remote(), Some(at("[2001:db8::1]:4000")));
 }
 

@@ -81,6 +81,13 @@ fn is_rtcp(payload: &[u8], kind: Kind) -> Result<bool, Reason> {
     }
 }
 
+/// The socket by which a packet goes on, its age when it was named, and whether the packet is RTCP.
+struct Way {
+    out: SocketId,
+    age: u32,
+    rtcp: bool,
+}
+
 impl Media {
     /// Decides about a packet that came to `socket` from `from`.
     pub fn forward(&mut self, now: Instant, socket: SocketId, from: SocketAddr, packet: &mut Packet) -> Verdict {
@@ -94,8 +101,13 @@ impl Media {
         }
         match admitted {
             Err(reason) => Verdict::Drop(reason),
-            Ok((out, age)) => match self.send_by(out, age, packet.payload().len()) {
-                Some(to) => Verdict::Send { socket: out, to },
+            Ok(Way { out, age, rtcp }) => match self.send_by(out, age, packet.payload().len()) {
+                Some(to) => {
+                    if rtcp {
+                        self.read_reports(now, socket, out, packet.payload());
+                    }
+                    Verdict::Send { socket: out, to }
+                }
                 None => {
                     if let Some(source) = self.socket_mut(socket) {
                         source.count_drop(Reason::NoDestination);
@@ -128,9 +140,9 @@ impl Media {
 }
 
 impl Socket {
-    /// The socket by which a packet goes on, and its age when it was named.
+    /// How a packet goes on; it is counted.
     #[inline]
-    fn admit(&mut self, now: Instant, from: SocketAddr, payload: &[u8]) -> Result<(SocketId, u32), Reason> {
+    fn admit(&mut self, now: Instant, from: SocketAddr, payload: &[u8]) -> Result<Way, Reason> {
         // What it is comes first: garbage teaches nobody's address.
         let rtcp = match self.setup.kind {
             Kind::Opaque => false,
@@ -141,11 +153,14 @@ impl Socket {
         }
         self.received.count(payload.len());
         self.last = Some(now);
+        if self.setup.kind == Kind::Rtp && !rtcp {
+            self.streams.update(now, payload, &self.setup.codecs);
+        }
         if self.setup.blocked {
             return Err(Reason::Blocked);
         }
         let [rtp_age, rtcp_age] = self.out_age;
         let (out, age) = if rtcp { (self.setup.out_rtcp, rtcp_age) } else { (self.setup.out_rtp, rtp_age) };
-        Ok((out.ok_or(Reason::NoDestination)?, age))
+        Ok(Way { out: out.ok_or(Reason::NoDestination)?, age, rtcp })
     }
 }

@@ -4,20 +4,27 @@
 //! may refuse that. Each socket faces one party: its latch learns where that party really is, and what is sent out of it
 //! goes there.
 
+mod codecs;
 mod forward;
 mod machine;
 mod packet;
 mod ports;
+mod quality;
+mod reports;
 mod socket;
+mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use codecs::Codecs;
 pub use forward::{Reason, Verdict};
 pub use machine::MediaMachine;
 pub use packet::Packet;
 pub use ports::{Pool, QUARANTINE};
+pub use quality::{Quality, Sample};
 pub use socket::{Count, SocketStats};
+pub use stream::StreamStats;
 pub use table::{Event, Media, Settings};
 
 use std::net::{IpAddr, SocketAddr};
@@ -92,6 +99,10 @@ pub struct Setup {
     pub out_rtcp: Option<SocketId>,
     /// Nothing passes.
     pub blocked: bool,
+    /// It is SRTP: what RTCP says cannot be read.
+    pub secured: bool,
+    /// What the payload types of the party mean.
+    pub codecs: Codecs,
 }
 
 impl Default for Setup {
@@ -108,6 +119,8 @@ impl Default for Setup {
             out_rtp: None,
             out_rtcp: None,
             blocked: false,
+            secured: false,
+            codecs: Codecs::default(),
         }
     }
 }

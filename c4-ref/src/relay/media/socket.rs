@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nat::latch::{self, Expected, Latch, LatchConfig, Observed};
 
+use super::stream::Streams;
 use super::{Kind, Learning, Reason, Setup};
 
 /// Packets and octets of payload.
@@ -63,6 +64,10 @@ pub(super) struct Socket {
     pub(super) sent: Count,
     pub(super) errors: u64,
     drops: [u64; Reason::ALL.len()],
+    /// The sources of RTP that were heard.
+    pub(super) streams: Streams,
+    /// The last round trip between the relay and the party.
+    pub(super) leg: Option<Duration>,
 }
 
 impl Socket {
@@ -80,6 +85,8 @@ impl Socket {
             sent: Count::default(),
             errors: 0,
             drops: [0; Reason::ALL.len()],
+            streams: Streams::default(),
+            leg: None,
         }
     }
 
@@ -90,6 +97,9 @@ impl Socket {
             self.latch = Latch::new(config);
         }
         self.latch.arm(now, Expected { signalled: setup.signalled, received_from: setup.received_from });
+        if setup.kind == Kind::Rtp {
+            self.streams.prepare();
+        }
         self.setup = *setup;
         self.out_age = out_age;
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::socket::Socket;
-use super::{NoPorts, Pair, PairId, Pool, QUARANTINE, Setup, SocketId, SocketStats};
+use super::{NoPorts, Pair, PairId, Pool, QUARANTINE, Setup, SocketId, SocketStats, StreamStats};
 
 /// How often another pair is tried when a port is in use by somebody else.
 const ATTEMPTS: u8 = 16;
@@ -177,6 +177,11 @@ impl Media {
     /// What it has counted.
     pub fn stats(&self, socket: SocketId) -> Option<SocketStats> {
         self.socket(socket).map(Socket::stats)
+    }
+
+    /// What it has counted of each source of RTP, the present one first; at most four.
+    pub fn streams(&self, socket: SocketId) -> impl Iterator<Item = StreamStats> + '_ {
+        self.socket(socket).into_iter().flat_map(|socket| socket.streams.stats())
     }
 
     /// A packet that was to be sent out of `socket` did not get away.

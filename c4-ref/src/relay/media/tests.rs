@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+mod streams;
+
 #[allow(clippy::disallowed_methods, reason = "some instant to count from")]
 fn start() -> Instant {
     Instant::now()
