@@ -54,6 +54,14 @@ impl Network {
     }
 }
 
+/// The network of one address.
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Network {
+        let base = address.to_canonical();
+        Network { base, bits: if base.is_ipv4() { 32 } else { 128 } }
+    }
+}
+
 impl FromStr for Network {
     type Err = NetworkError;
 
@@ -65,9 +73,7 @@ impl FromStr for Network {
         let bare = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
         let address: IpAddr = bare.parse().map_err(|_| NetworkError::Address(text.to_owned()))?;
         let Some(bits) = bits else {
-            let address = address.to_canonical();
-            let bits = if address.is_ipv4() { 32 } else { 128 };
-            return Network::new(address, bits).ok_or_else(|| NetworkError::Prefix(text.to_owned()));
+            return Ok(Network::from(address));
         };
         let bits: u8 = bits.parse().map_err(|_| NetworkError::Prefix(text.to_owned()))?;
         let mapped = match address {

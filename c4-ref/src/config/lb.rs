@@ -6,6 +6,9 @@ use super::{Backend, Listener};
 use crate::identity::Domain;
 use crate::net::Network;
 
+/// An office behind one address has its phones; a thousand times as many fill the table of connections.
+pub(super) const SOURCE_CONNECTIONS: u32 = 256;
+
 /// `[lb]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -29,6 +32,8 @@ pub struct Lb {
     pub message_timeout_ms: u64,
     /// How long a stream may stay without a message, seconds.
     pub idle_timeout_s: u64,
+    /// Connections that one source (an IPv4 address, an IPv6 /64) may hold, but for peers and backends; 0: no limit.
+    pub source_connections: u32,
     /// Requests a second and source; 0: no limit.
     pub source_rate: u32,
     /// File with the keys of the route tokens; made when it is missing.
@@ -66,6 +71,7 @@ impl Default for Lb {
             probe: Probe::default(),
             message_timeout_ms: 10_000,
             idle_timeout_s: 3600,
+            source_connections: SOURCE_CONNECTIONS,
             source_rate: 0,
             token_keys: "lb.keys".into(),
             token_lifetime_s: 172_800,
@@ -77,6 +83,12 @@ impl Default for Lb {
 }
 
 impl Lb {
+    /// Who may hold more than `source-connections`.
+    pub fn unbounded_sources(&self) -> Vec<Network> {
+        let backends = self.backends.iter().map(|backend| Network::from(backend.0.address.ip()));
+        self.peers.iter().copied().chain(backends).collect()
+    }
+
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.hash == Hash::CallId && self.backends.len() > 1 {

@@ -51,6 +51,9 @@ pub struct Proxy {
     pub message_timeout_ms: u64,
     /// How long a stream may stay without a message, seconds.
     pub idle_timeout_s: u64,
+    /// Connections that one source (an IPv4 address, an IPv6 /64) may hold, but for `trusted` and the sources of peers; 0: no
+    /// limit.
+    pub source_connections: u32,
     /// File of the call detail records, JSON lines; empty: none.
     pub cdr: String,
 }
@@ -77,6 +80,7 @@ impl Default for Proxy {
             nonce_keys: "proxy.keys".into(),
             message_timeout_ms: 10_000,
             idle_timeout_s: 3600,
+            source_connections: super::lb::SOURCE_CONNECTIONS,
             cdr: "cdr.jsonl".into(),
         }
     }
@@ -86,6 +90,12 @@ impl Proxy {
     /// The realm of the challenges: `realm`, else the first domain.
     pub fn effective_realm(&self) -> &str {
         if self.realm.is_empty() { self.domains.first().map_or("", String::as_str) } else { &self.realm }
+    }
+
+    /// Who may hold more than `source-connections`.
+    pub fn unbounded_sources(&self) -> Vec<Network> {
+        let peers = self.peer.iter().flat_map(|peer| peer.sources.iter().copied());
+        self.trusted.iter().copied().chain(peers).collect()
     }
 
     pub(super) fn check(&self) -> Result<Vec<String>, Invalid> {

@@ -10,6 +10,7 @@ use sip_core::message::{Frame, FrameError, Framer, Message};
 
 use super::connections::Key;
 use super::poller::Interest;
+use super::sources::Place;
 use crate::identity::Identities;
 
 /// What waits for a peer that does not read, octets; beyond it the connection is closed.
@@ -60,6 +61,8 @@ pub(super) struct Connection {
     tls: Option<Box<rustls::Connection>>,
     framer: Framer,
     out: BytesMut,
+    /// Its place among those of its source; `None`: we opened it.
+    pub(super) place: Option<Place>,
     /// What the poller watches for.
     pub(super) interest: Interest,
     /// Since when a connect, a handshake or a message is unfinished.
@@ -108,6 +111,7 @@ impl Connection {
             tls,
             framer,
             out: BytesMut::new(),
+            place: None,
             interest: if connecting { Interest::Write } else { Interest::Read },
             unfinished: Some(now),
             awaits_first: !connecting,

@@ -13,6 +13,7 @@ use super::admin::{AdminSocket, Order, Service};
 use super::cdr::{CdrThread, CdrWriter};
 use super::reload::Reload;
 use super::server::{Options, Server, Timeouts};
+use super::sources::Sources;
 use super::store::StoreThread;
 use super::tls::Tls;
 use super::{files, logs, process};
@@ -143,15 +144,17 @@ pub fn run(name: &'static str, args: &Args, roles: &[Starter]) -> Result<(), Fai
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let files = files::raise_file_limit();
     let tls = Tls::new(&config.tls).map_err(Failure::config)?;
-    let mut running = Vec::new();
+    let (mut running, mut sources) = (Vec::new(), Vec::new());
     for (role, start) in roles {
         let options = options(*role, &config, &tls, files / roles.len().max(1));
+        bound_sources(*role, &config, &options.sources);
+        sources.push((*role, options.sources.clone()));
         running.push(start(&config, &options)?);
     }
     let rereads = running.iter_mut().filter_map(|role| Some((role.server.handle(), role.reread.take()?))).collect();
     let records = running.iter().filter_map(|role| role.cdr.as_ref().map(|(writer, _)| writer.clone())).collect();
     let admin = config.admin.path(name);
-    let reload = Reload { args, roles: names, running: config, tls: &tls, rereads, records };
+    let reload = Reload { args, roles: names, running: config, tls: &tls, sources, rereads, records };
     supervise(name, admin, reload, running)
 }
 
@@ -183,6 +186,16 @@ pub fn read_config(args: &Args) -> Result<Config, Failure> {
         }
     };
     load::load(&name, &text, &args.overrides).map_err(Failure::config)
+}
+
+/// What one source may hold under this configuration.
+pub(super) fn bound_sources(role: Role, config: &Config, sources: &Sources) {
+    match role {
+        Role::Lb => sources.set(config.lb.source_connections, config.lb.unbounded_sources()),
+        Role::Proxy => sources.set(config.proxy.source_connections, config.proxy.unbounded_sources()),
+        // Its driver has no SIP streams.
+        Role::Relay => {}
+    }
 }
 
 fn options(role: Role, config: &Config, tls: &Tls, files: usize) -> Options {

@@ -1,10 +1,13 @@
 //! Reading again what can change while the program runs: all of it, or, when anything is wrong, nothing.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::cdr::CdrWriter;
 use super::program::{self, Failure, Reread};
 use super::server::Handle;
+use super::sources::Sources;
 use super::tls::Tls;
 use crate::admin::Answer;
 use crate::config::change::{Changes, changes};
@@ -18,6 +21,7 @@ pub(super) struct Reload<'a> {
     /// What the program runs with.
     pub(super) running: Config,
     pub(super) tls: &'a Tls,
+    pub(super) sources: Vec<(Role, Arc<Sources>)>,
     pub(super) rereads: Vec<(Handle, Reread)>,
     pub(super) records: Vec<CdrWriter>,
 }
@@ -62,6 +66,7 @@ impl Reload<'_> {
         self.tls.reload(&changes.config.tls).map_err(Failure::config)?;
         // Nothing can fail from here on.
         news.iter().for_each(|(server, news)| server.reload(news));
+        self.sources.iter().for_each(|(role, sources)| program::bound_sources(*role, &changes.config, sources));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         self.running = changes.config.clone();
         Ok(changes)

@@ -15,6 +15,7 @@ use super::backlog::Waiting;
 use super::cdr::CdrWriter;
 use super::mailbox::Mailbox;
 use super::sockets::Sockets;
+use super::sources::Sources;
 use super::store::StoreWriter;
 use super::tls::Tls;
 use super::worker::{Mail, Worker};
@@ -45,12 +46,14 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Connections of all workers together.
     pub max_connections: usize,
+    /// Connections of one source.
+    pub sources: Arc<Sources>,
     /// Hears every message at the sockets.
     pub tap: Option<Arc<dyn Tap>>,
 }
 
 impl Options {
-    /// Defaults for the role `name`: 10 s for a message, an hour for silence, 10 000 connections.
+    /// Defaults for the role `name`: 10 s for a message, an hour for silence, 10 000 connections, of one source as many.
     pub fn new(name: &'static str) -> Options {
         Options {
             name,
@@ -58,6 +61,7 @@ impl Options {
             limits: Limits::default(),
             tls: None,
             max_connections: 10_000,
+            sources: Arc::default(),
             tap: None,
         }
     }

@@ -40,6 +40,8 @@ pub(super) struct Stats {
     pub(super) connect_failed: u64,
     /// Connections refused because the table is full.
     pub(super) refused: u64,
+    /// Connections refused because their source has as many as it may.
+    pub(super) refused_source: u64,
     /// Messages and transmits for another worker whose mailbox was full.
     pub(super) overflow: u64,
     /// Connections closed, by reason.
@@ -100,6 +102,7 @@ impl Stats {
             "io_connected": self.connected,
             "io_connect_failed": self.connect_failed,
             "io_refused": self.refused,
+            "io_refused_source": self.refused_source,
             "io_overflow": self.overflow,
         });
         if let Value::Object(map) = &mut value {

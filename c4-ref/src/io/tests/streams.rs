@@ -1,8 +1,10 @@
 //! TCP: framing, timeouts, bounds, closed flows, other workers' connections.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use super::*;
+use crate::io::Sources;
 
 fn quick(options: &mut Options) {
     options.timeouts.message = Duration::from_millis(150);
@@ -272,4 +274,32 @@ fn beyond_the_bound_connections_are_refused_and_places_are_used_again() {
         }
     }
     assert_eq!(ids.len(), 50);
+}
+
+#[test]
+fn one_source_holds_so_many_connections_and_the_others_do_not_feel_it() {
+    let sources = Arc::new(Sources::new(3, Vec::new()));
+    let with = sources.clone();
+    let rig = Rig::start(&["tcp:127.0.0.1:0"], 2, |options| options.sources = with);
+    let from = |address: [u8; 4]| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+        socket.connect(&rig.address(Transport::Tcp).into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream
+    };
+    let mut held: Vec<TcpStream> = (0..3).map(|_| from([127, 0, 0, 7])).collect();
+    for stream in &mut held {
+        assert!(exchange(stream, &options("a", "held")).starts_with("SIP/2.0 200"));
+    }
+    assert!(closes(&mut from([127, 0, 0, 7])), "the fourth of one source, at whatever worker");
+    assert!(exchange(&mut from([127, 0, 0, 8]), &options("a", "other")).starts_with("SIP/2.0 200"));
+    assert_eq!((rig.stat("io_refused_source"), rig.stat("io_refused")), (1, 0));
+    drop(held.pop());
+    assert!(eventually(|| rig.stat("connections") <= 2));
+    let mut again = from([127, 0, 0, 7]);
+    assert!(exchange(&mut again, &options("a", "again")).starts_with("SIP/2.0 200"), "a place that was given back");
+    sources.set(3, vec!["127.0.0.7".parse().unwrap()]);
+    assert!(exchange(&mut from([127, 0, 0, 7]), &options("a", "peer")).starts_with("SIP/2.0 200"), "a peer");
 }

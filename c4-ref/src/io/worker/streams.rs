@@ -48,10 +48,11 @@ impl<M: Machine> Worker<M> {
         local: SocketAddr,
         remote: SocketAddr,
     ) {
-        let Some(id) = self.connections.next_id() else {
-            self.stats.refused += 1;
-            return;
+        let Some(place) = self.options.sources.admit(remote.ip()) else {
+            tracing::debug!(%remote, "refused: its source has as many connections as it may");
+            return self.stats.refused_source += 1;
         };
+        let Some(id) = self.connections.next_id() else { return self.stats.refused += 1 };
         let tls = match (transport, &self.options.tls) {
             (Transport::Tls, Some(tls)) => match tls.accept() {
                 Ok(tls) => Some(tls),
@@ -68,7 +69,9 @@ impl<M: Machine> Worker<M> {
         let flow = Flow { transport, local, remote, connection: Some(id) };
         let key = Key { transport, remote, local: Some(local), identity };
         let framer = Framer::new(self.options.limits.clone());
-        self.add(id, Connection::new(now, flow, key, stream, tls, framer, false));
+        let mut connection = Connection::new(now, flow, key, stream, tls, framer, false);
+        connection.place = Some(place);
+        self.add(id, connection);
     }
 
     /// Answers at once when there is such a connection, else when it stands or has failed.
