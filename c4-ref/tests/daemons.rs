@@ -432,3 +432,96 @@ fn reload_takes_over_the_backends_of_the_balancer() {
         assert!(Instant::now() < deadline, "the new backend is called");
     }
 }
+
+#[test]
+fn over_a_reload_calls_stay_with_their_proxy_and_new_ones_follow_backends_peers_and_aliases() {
+    let (house, other) = (House::new("reload-calls"), House::new("reload-other"));
+    let (first, second) = (house.start_proxy(), other.start_proxy());
+    let file = house.path("lb.toml");
+    let write = |backend: u16, more: &str| {
+        let text = format!(
+            "[admin]\nlisten = \"unix:{}\"\n[lb]\nlisten = [\"udp:127.0.0.1:{}\"]\ninternal = [\"udp:127.0.0.1:{}\"]\n\
+             probe.interval-ms = 0\nworkers = 1\ntoken-keys = \"{}\"\nbackends = [\"127.0.0.1:{backend}\"]\n{more}",
+            house.path("lb.ctl"),
+            house.lb,
+            house.internal,
+            house.path("lb.keys"),
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    write(house.proxy, "");
+    let _lb = Daemon::start_sip(env!("CARGO_BIN_EXE_c4-lb"), &["-c", &file], house.lb);
+    let mut alice = Phone::udp("alice", "127.0.0.1", house.lb);
+    let mut bob = Phone::udp("bob", "127.0.0.1", house.lb);
+    bob.register();
+    let (invite, ok) = alice.call(&mut bob);
+    let alias = |phone: &mut Phone, cseq| {
+        let ping = phone.request("OPTIONS", "sip:sip.example.net", "sip:sip.example.net", cseq, "");
+        phone.send(&ping);
+        phone.wait(common::PATIENCE, |answer| answer.contains(&format!("CSeq: {cseq} OPTIONS"))).unwrap()[8..11]
+            .to_owned()
+    };
+    assert_ne!(alias(&mut alice, 1), "200", "it is not ours yet");
+
+    write(other.proxy, "peers = [\"127.0.0.1\"]\naliases = [\"sip.example.net\"]\n");
+    let answer = reload(&house.path("lb.ctl")).unwrap();
+    let changed = serde_json::json!(["lb.aliases", "lb.backends", "lb.peers"]);
+    assert_eq!(answer, serde_json::json!({ "changed": changed, "restart": [] }));
+    // The worker hears of it after its answer: the alias tells when.
+    let deadline = Instant::now() + common::PATIENCE;
+    for cseq in 2.. {
+        if alias(&mut alice, cseq) == "200" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the alias is ours");
+    }
+
+    // The call under way: both ways through the proxy that has it.
+    let again = alice.in_dialog("INFO", &ok, 3);
+    alice.send(&again);
+    let info = bob.expect("INFO ");
+    bob.answer(&info, "200 OK");
+    alice.expect("SIP/2.0 200");
+    assert_eq!((house.stat("proxy.ctl", "dialogs"), other.stat("proxy.ctl", "dialogs")), (1, 0));
+    let bye = bob.in_dialog_callee("BYE", &invite, 1);
+    bob.send(&bye);
+    let bye = alice.expect("BYE ");
+    alice.answer(&bye, "200 OK");
+    bob.expect("SIP/2.0 200");
+    wait_until("its proxy has no call left", || house.stat("proxy.ctl", "dialogs") == 0);
+
+    // A new one: the other proxy's, which does not know bob before he registers there.
+    let mut carol = Phone::udp("carol", "127.0.0.1", house.lb);
+    let call = carol.request("INVITE", "sip:bob@c4.test", "sip:bob@c4.test", 1, "");
+    carol.send(&call);
+    carol.expect("SIP/2.0 404");
+    let register = bob.request("REGISTER", "sip:c4.test", "sip:bob@c4.test", 2, "Expires: 600\r\n");
+    bob.send(&register);
+    bob.expect("SIP/2.0 200");
+    assert_eq!(other.stat("proxy.ctl", "contacts"), 1);
+    // With the old proxy gone too.
+    drop(first);
+    let mut dave = Phone::udp("dave", "127.0.0.1", house.lb);
+    dave.call(&mut bob);
+    assert_eq!(other.stat("proxy.ctl", "dialogs"), 1);
+    drop(second);
+
+    // What a peer asserts passes while it is one (RFC 3325 §5).
+    let backend = UdpSocket::bind("127.0.0.1:0").unwrap();
+    backend.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let mut asserted = |more: &str| {
+        write(backend.local_addr().unwrap().port(), more);
+        reload(&house.path("lb.ctl")).unwrap();
+        let call =
+            carol.request("MESSAGE", "sip:bob@c4.test", "sip:bob@c4.test", 7, "P-Asserted-Identity: <tel:+49>\r\n");
+        carol.send(&call.replace("Call-ID: ", &format!("Call-ID: {}-", more.len())));
+        let mut buffer = [0; 4096];
+        let n = backend.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..n]).contains("P-Asserted-Identity")
+    };
+    assert!(asserted("peers = [\"127.0.0.1\"]\n"));
+    let deadline = Instant::now() + common::PATIENCE;
+    while asserted("") {
+        assert!(Instant::now() < deadline, "it is none any more");
+    }
+}
