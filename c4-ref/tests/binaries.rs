@@ -13,6 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const LB: &str = env!("CARGO_BIN_EXE_c4-lb");
+const RELAY: &str = env!("CARGO_BIN_EXE_c4-relay");
 const PROXY: &str = env!("CARGO_BIN_EXE_c4-proxy");
 const C4: &str = env!("CARGO_BIN_EXE_c4");
 const SOON: Duration = Duration::from_secs(20);
@@ -88,7 +89,7 @@ fn answers(address: SocketAddr) -> bool {
 
 #[test]
 fn help_fits_a_screen_and_version_is_one_line() {
-    for program in [LB, PROXY, C4] {
+    for program in [LB, PROXY, RELAY, C4] {
         let help = run(program, &["--help"]);
         assert!(help.status.success() && String::from_utf8(help.stdout).unwrap().lines().count() <= 24);
         let version = run(program, &["--version"]);
@@ -169,11 +170,17 @@ fn the_proxy_and_the_whole_house_answer_and_end_in_order() {
     }
     let lb_address = free_port();
     let (lb_listen, backend) = (format!("lb.listen+=udp:{lb_address}"), format!("lb.backends+={address}"));
-    let both = [&["up"], &args[..], &["-s", &lb_listen, "-s", &backend]].concat();
-    let house = Program::start(C4, &dir, &both, lb_address);
+    // A port of the relay is not asked for in words of SIP.
+    let ng = format!("relay.ng+=udp:{}", free_port());
+    let relay = ["-s", &ng, "-s", "relay.interfaces+=127.0.0.1"];
+    let all = [&["up"], &args[..], &["-s", &lb_listen, "-s", &backend], &relay].concat();
+    let house = Program::start(C4, &dir, &all, lb_address);
     assert!(answers(address));
     let stop = Command::new(C4).args(["stats"]).current_dir(&dir).output().unwrap();
-    assert!(String::from_utf8(stop.stdout).unwrap().contains("io_udp_rx"));
+    let stats = String::from_utf8(stop.stdout).unwrap();
+    for name in ["io_udp_rx", "relay.calls", "ng.requests"] {
+        assert!(stats.contains(name), "{name}");
+    }
     assert_eq!(house.terminate(), Some(0));
 }
 

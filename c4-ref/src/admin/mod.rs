@@ -57,6 +57,12 @@ pub const METHODS: &[Method] = &[
     Method { name: "stats", help: "counters and gauges of the role and its sockets", scope: Scope::All },
     Method { name: "ul.list", help: "the registered contacts; params {\"aor\": ...} for one", scope: Scope::One },
     Method { name: "backend.list", help: "the backends and whether they are up", scope: Scope::One },
+    Method { name: "relay.list", help: "the calls of the media relay", scope: Scope::All },
+    Method {
+        name: "relay.show",
+        help: "all that the relay knows of a call, as `query`; params {\"call-id\": ...}; null: there is none",
+        scope: Scope::All,
+    },
     Method { name: "tls.reload", help: "read the certificate files again", scope: Scope::Driver },
     Method {
         name: "reload",

@@ -13,11 +13,11 @@ use clap::Parser;
 #[global_allocator]
 static HEAP: Counted = Counted::SYSTEM;
 
-/// Load balancer and proxy in one process, and questions to running ones
+/// Load balancer, proxy and media relay in one process, and questions to running ones
 #[derive(Parser)]
 #[command(name = "c4", version)]
 enum Command {
-    /// Run the load balancer and the proxy in one process
+    /// Run the load balancer, the proxy and, where [relay] has interfaces, the media relay in one process
     Up(#[command(flatten)] Args),
     /// Two calls between built-in phones through load balancer and proxy, on loopback: ladder diagrams and records
     Demo(#[command(flatten)] demo::Args),
@@ -36,6 +36,9 @@ enum Command {
     /// Backends of the load balancer
     #[command(subcommand)]
     Backend(List),
+    /// Calls of the media relay
+    #[command(subcommand)]
+    Relay(operator::Relay),
 }
 
 #[derive(clap::Subcommand)]
@@ -64,7 +67,7 @@ const PROGRAMS: [&str; 4] = ["c4", "c4-lb", "c4-proxy", "c4-relay"];
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Up(args) => program::run("c4", &args, &[roles::LB, roles::PROXY]),
+        Command::Up(args) => program::run("c4", &args, &roles::house(&program::read_config(&args)?)),
         Command::Demo(args) => demo::run(&args).map(|report| program::print(&report)),
         Command::Reload(socket) => {
             let (lines, result) = operator::reload(&socket, &PROGRAMS)?;
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Stats { socket, name } => ask(&socket, "stats", &PROGRAMS, name.as_deref()),
         Command::Ul(List::List { socket }) => ask(&socket, "ul.list", &["c4", "c4-proxy"], None),
         Command::Backend(List::List { socket }) => ask(&socket, "backend.list", &["c4", "c4-lb"], None),
+        Command::Relay(question) => operator::relay(&question).map(|answer| program::print(&answer)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::admin::ask_socket;
 use super::program::{self, Failure};
@@ -46,13 +46,54 @@ impl Socket {
 /// # Errors
 /// Nobody answers, or what the program says; there is no such line.
 pub fn ask(socket: &Socket, method: &str, programs: &[&str], only: Option<&str>) -> Result<String, Failure> {
-    let paths = socket.running(programs)?;
-    let answer = paths.first().map_or_else(|| Err(String::new()), |path| ask_socket(path, method, &Value::Null));
-    let lines = admin::lines(&answer.map_err(Failure::software)?, only);
+    let lines = admin::lines(&answer(socket, method, programs, &Value::Null)?, only);
     if only.is_some() && lines.is_empty() {
         return Err(Failure::software("there is no such name"));
     }
     Ok(lines)
+}
+
+/// What the media relay is asked; part of a command line.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Relay {
+    /// One a line
+    List {
+        /// Where it is
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// All that is known of a call, as JSON
+    Show {
+        /// Where it is
+        #[command(flatten)]
+        socket: Socket,
+        /// Its Call-ID
+        call_id: String,
+    },
+}
+
+/// Asks the media relay.
+///
+/// # Errors
+/// Nobody answers; there is no such call.
+pub fn relay(question: &Relay) -> Result<String, Failure> {
+    let programs = ["c4", "c4-relay"];
+    match question {
+        Relay::List { socket } => ask(socket, "relay.list", &programs, None),
+        Relay::Show { socket, call_id } => {
+            match answer(socket, "relay.show", &programs, &json!({ "call-id": call_id }))? {
+                Value::Null => Err(Failure::software("there is no such call")),
+                call => Ok(format!("{call:#}\n")),
+            }
+        }
+    }
+}
+
+/// The answer of the first of these programs that runs.
+fn answer(socket: &Socket, method: &str, programs: &[&str], params: &Value) -> Result<Value, Failure> {
+    let paths = socket.running(programs)?;
+    let answer = paths.first().map_or_else(|| Err(String::new()), |path| ask_socket(path, method, params));
+    answer.map_err(Failure::software)
 }
 
 /// Has all of these programs that run read their files again. What they took and what waits for a restart, a line each;

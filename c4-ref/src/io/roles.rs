@@ -18,6 +18,12 @@ pub const PROXY: Starter = (Role::Proxy, proxy);
 /// The media relay.
 pub const RELAY: Starter = (Role::Relay, super::relay::start);
 
+/// All roles that this configuration is for: the relay where `[relay]` names an interface.
+pub fn house(config: &Config) -> Vec<Starter> {
+    let relay = (!config.relay.interfaces.is_empty()).then_some(RELAY);
+    [LB, PROXY].into_iter().chain(relay).collect()
+}
+
 /// Starts the load balancer of `[lb]`.
 ///
 /// # Errors

@@ -1,10 +1,11 @@
 //! The relay as the driver of media sees it.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::media::{Media, MediaMachine, PairId};
 use super::{Event, Relay, RequestId};
+use crate::admin::{Answer, Command};
 use crate::ng::Request;
 
 impl MediaMachine for Relay {
@@ -30,5 +31,13 @@ impl MediaMachine for Relay {
 
     fn poll_event(&mut self) -> Option<Event> {
         Relay::poll_event(self)
+    }
+
+    fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
+        Relay::set_wall_clock(self, now, unix);
+    }
+
+    fn handle_command(&mut self, _: Instant, command: &Command) -> Option<Answer> {
+        Relay::handle_command(self, command)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::admin::Counters;
 use super::call::Call;
 use super::media::{Media, NoPorts, Pair, PairId};
 use super::offer::Opening;
@@ -74,6 +75,8 @@ pub struct Relay {
     opening: BTreeMap<PairId, Number>,
     timers: BTreeSet<(Instant, Number)>,
     events: VecDeque<Event>,
+    pub(super) counters: Counters,
+    /// When it was `settings.unix`.
     start: Instant,
     /// Never runs backwards.
     pub(super) now: Instant,
@@ -91,9 +94,15 @@ impl Relay {
             opening: BTreeMap::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
+            counters: Counters::default(),
             start: now,
             now,
         }
+    }
+
+    /// The wall clock now says this, since 1970; it is only told, never counted with.
+    pub fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
+        (self.start, self.settings.unix) = (now, unix);
     }
 
     /// The table of sockets: its events are drained by the caller, and packets go to it.
@@ -199,7 +208,8 @@ impl Relay {
 
     /// Unix time.
     pub(super) fn unix(&self, at: Instant) -> Duration {
-        self.settings.unix + at.saturating_duration_since(self.start)
+        let before = self.start.saturating_duration_since(at);
+        (self.settings.unix + at.saturating_duration_since(self.start)).saturating_sub(before)
     }
 
     pub(super) fn number(&self, call_id: &str) -> Option<Number> {
@@ -225,6 +235,7 @@ impl Relay {
 
     pub(super) fn add_call(&mut self, call: Call) -> Number {
         self.numbers += 1;
+        self.counters.calls_total += 1;
         self.by_id.insert(call.id.clone(), self.numbers);
         self.calls.insert(self.numbers, Entry { call, opening: None, waiting: VecDeque::new(), timer: None });
         self.numbers
@@ -255,6 +266,7 @@ impl Relay {
     /// The call goes, and its sockets.
     pub(super) fn remove(&mut self, number: Number) {
         let Some(entry) = self.calls.remove(&number) else { return };
+        self.settings.sessions.give();
         if let Some(at) = entry.timer {
             self.timers.remove(&(at, number));
         }

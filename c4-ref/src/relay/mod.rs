@@ -3,6 +3,7 @@
 //! [`media`] is the table of sockets and the hot path; everything else here is signalling. [`Relay`] is the machine of
 //! one worker; calls are shared out by Call-ID.
 
+mod admin;
 mod answer;
 mod call;
 mod delete;
@@ -14,6 +15,7 @@ mod offer;
 mod origin;
 mod query;
 mod rewrite;
+mod sessions;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -21,5 +23,6 @@ mod tests;
 mod timeouts;
 
 pub use machine::{Event, Relay, RequestId};
+pub use sessions::Sessions;
 pub use settings::Settings;
 pub use timeouts::TimeoutKind;

@@ -91,8 +91,8 @@ impl Relay {
         if call.is_some_and(|call| !call.has_room()) && (from.is_none() || to.is_none()) {
             return Err(Reply::error("Too many branches in call"));
         }
-        let full = self.settings.max_sessions != 0 && self.calls.len() >= self.settings.max_sessions;
-        if call.is_none() && full {
+        if call.is_none() && !self.settings.sessions.take() {
+            self.counters.refused_limit += 1;
             let text = "Parallel session limit reached";
             let limit = request.flags.supports_load_limit;
             return Err(if limit { Reply::LoadLimit(text.into()) } else { Reply::error(text) });
@@ -103,7 +103,11 @@ impl Relay {
             _ => self.settings.tos,
         };
         let proposal = Proposal { request, session, said, from, to };
-        let wanted = self.open(tos, self.wanted(call, &proposal))?;
+        let wanted = self.open(tos, self.wanted(call, &proposal)).inspect_err(|_| {
+            if known.is_none() {
+                self.settings.sessions.give();
+            }
+        })?;
         let number = known.unwrap_or_else(|| self.add_call(Call::new(&proposal.request.call_id, self.now, tos)));
         if let Some(call) = self.call_mut(number) {
             call.tos = tos;
@@ -144,6 +148,7 @@ impl Relay {
             one.id = bind.and_then(|bind| self.media.open(self.now, bind, tos)).ok();
             if one.id.is_none() {
                 wanted.iter().filter_map(|one| one.id).for_each(|id| self.media.close(self.now, id));
+                self.counters.refused_ports += 1;
                 return Err(Reply::error("Ran out of ports"));
             }
         }
@@ -155,6 +160,7 @@ impl Relay {
         let Opening { proposal, wanted, .. } = opening;
         if wanted.iter().any(|wanted| !matches!(wanted.pair, Some(Ok(_)))) {
             wanted.iter().filter_map(|wanted| wanted.id).for_each(|id| self.media.close(self.now, id));
+            self.counters.refused_ports += 1;
             return Reply::error("Ran out of ports");
         }
         let (now, settings) = (self.now, &self.settings);

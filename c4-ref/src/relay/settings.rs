@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::media;
+use super::{Sessions, media};
 use crate::config::Interface;
 
 /// What a relay is made with. A duration of zero switches its timeout off, but for `delete_delay`.
@@ -24,8 +24,8 @@ pub struct Settings {
     pub offer_timeout: Duration,
     /// How long a deleted call lingers.
     pub delete_delay: Duration,
-    /// Calls at a time; 0: no limit.
-    pub max_sessions: usize,
+    /// Counts calls, and says how many there may be; shared with the other workers.
+    pub sessions: Sessions,
     /// What marks SDP that has passed this relay.
     pub mark: String,
     /// Unix time at the start.

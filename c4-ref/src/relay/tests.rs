@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::media::{self, Pair, PairId};
-use super::{Event, Relay, RequestId, Settings};
+use super::{Event, Relay, RequestId, Sessions, Settings};
 use crate::config::Interface;
 use crate::ng::{Command, Reply, Request};
 
@@ -39,7 +39,7 @@ fn settings() -> Settings {
         silent_timeout: Duration::from_secs(3600),
         offer_timeout: Duration::from_secs(300),
         delete_delay: Duration::from_secs(30),
-        max_sessions: 0,
+        sessions: Sessions::new(0),
         mark: "relay1".into(),
         unix: Duration::from_secs(1_800_000_000),
     }

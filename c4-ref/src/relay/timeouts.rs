@@ -78,6 +78,7 @@ impl Relay {
         }
         let over = self.timeout(&entry.call).filter(|&(_, at)| at <= now);
         if let Some((kind, _)) = over {
+            self.counters.timeout(kind);
             let caller = entry.call.parties().next().and_then(|(_, party)| party.tag.as_deref());
             let event = Event::Timeout {
                 kind,

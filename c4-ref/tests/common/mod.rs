@@ -103,6 +103,13 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
+    /// Asks it to end; its exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        assert!(asked.success());
+        self.child.wait().unwrap().code()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -110,6 +117,10 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        // Its number may be another process by now.
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         // A server that forks (Kamailio) takes its children along only if it is asked to end.
         let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
         let deadline = Instant::now() + Duration::from_secs(5);

@@ -14,6 +14,7 @@ use super::super::connections::{ACCEPT_PAUSE, out_of_files};
 use super::super::poller::{Interest, Poller, Ready};
 use super::super::sockets::{Sockets, WorkerSockets};
 use super::super::udp::{DATAGRAM, Udp};
+use crate::admin::merge;
 use crate::ng::server::{CommandId, ConnectionId, Event, Peer, Rejected, Server};
 use crate::ng::{Reply, Request};
 
@@ -26,8 +27,8 @@ const CONNECTION: u64 = 4 << 32;
 const DATAGRAMS: usize = 8;
 /// Connections taken from a listener per wake-up.
 const ACCEPTS: usize = 16;
-/// A client that has said its last word may still read for so long.
-const LINGER: Duration = Duration::from_secs(1);
+/// A client that has said its last word has so long to read what it asked for.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// The NG server and its sockets.
 pub(super) struct Control {
@@ -35,6 +36,8 @@ pub(super) struct Control {
     udp: Vec<Udp>,
     listeners: Vec<TcpListener>,
     connections: BTreeMap<ConnectionId, Connection>,
+    /// Which connections requests came by that are not answered yet.
+    asked: BTreeMap<CommandId, ConnectionId>,
     opened: u64,
     buffer: Vec<u8>,
     /// When listeners that were set aside are looked at again.
@@ -47,7 +50,10 @@ pub(super) struct Control {
 struct Connection {
     stream: TcpStream,
     out: BytesMut,
-    interest: Interest,
+    /// What it is watched for.
+    interest: Option<Interest>,
+    /// Requests that are not answered yet.
+    waiting: usize,
     /// The client says nothing more.
     ended: bool,
     close_when_written: bool,
@@ -73,6 +79,7 @@ impl Control {
             udp,
             listeners,
             connections: BTreeMap::new(),
+            asked: BTreeMap::new(),
             opened: 0,
             buffer: vec![0; DATAGRAM],
             accept_again: None,
@@ -92,13 +99,23 @@ impl Control {
 
     /// The next request.
     pub(super) fn poll_request(&mut self) -> Option<(CommandId, Request)> {
-        self.server.poll_event().map(|Event::Request { id, request, .. }| (id, request))
+        let Event::Request { id, peer, request } = self.server.poll_event()?;
+        if let Peer::Tcp(connection) = peer
+            && let Some(known) = self.connections.get_mut(&connection)
+        {
+            known.waiting += 1;
+            self.asked.insert(id, connection);
+        }
+        Some((id, request))
     }
 
     /// The reply to a request; [`Control::flush`] sends it.
     pub(super) fn answer(&mut self, now: Instant, id: CommandId, reply: Reply) {
         if self.server.handle_answer(now, id, reply).is_err() {
             tracing::debug!(id = id.0, "a reply comes too late");
+        }
+        if let Some(connection) = self.asked.remove(&id).and_then(|id| self.connections.get_mut(&id)) {
+            connection.waiting -= 1;
         }
     }
 
@@ -146,16 +163,9 @@ impl Control {
 
     /// As part of the answer to `stats`.
     pub(super) fn counters(&self) -> Value {
-        let mut counters = json!({
-            "ng_connections": self.connections.len(),
-            "ng_tx_failed": self.send_failed,
-        });
-        if let (Value::Object(into), Ok(Value::Object(stats))) =
-            (&mut counters, serde_json::to_value(self.server.stats()))
-        {
-            into.extend(stats.into_iter().map(|(name, count)| (format!("ng_{name}"), count)));
-        }
-        counters
+        let mut counters = json!({ "connections": self.connections.len(), "tx_failed": self.send_failed });
+        merge(&mut counters, serde_json::to_value(self.server.stats()).unwrap_or_default());
+        json!({ "ng": counters })
     }
 
     fn datagrams(&mut self, now: Instant, n: u64) {
@@ -200,8 +210,9 @@ impl Control {
         // A client whose host is gone frees its place some time.
         SockRef::from(&stream).set_keepalive(true)?;
         poller.add(&stream, CONNECTION + id.0, Interest::Read)?;
-        let (out, interest) = (BytesMut::new(), Interest::Read);
-        self.connections.insert(id, Connection { stream, out, interest, ended: false, close_when_written: false });
+        let (out, interest) = (BytesMut::new(), Some(Interest::Read));
+        let (waiting, ended, close_when_written) = (0, false, false);
+        self.connections.insert(id, Connection { stream, out, interest, waiting, ended, close_when_written });
         Ok(())
     }
 
@@ -213,8 +224,8 @@ impl Control {
             result = match connection.stream.read(&mut self.buffer) {
                 Ok(0) => {
                     connection.ended = true;
-                    poller.remove(&connection.stream);
-                    return self.lingering.push_back((now + LINGER, id));
+                    self.lingering.push_back((now + LINGER, id));
+                    Ok(())
                 }
                 Ok(length) => {
                     let octets = self.buffer.get(..length).unwrap_or_default();
@@ -234,16 +245,30 @@ impl Control {
     /// After something was done with a connection: watched for what it waits for, or closed.
     fn settle(&mut self, now: Instant, poller: &Poller, id: ConnectionId, result: Result<(), Over>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let done = connection.close_when_written && connection.out.is_empty();
+        let last = connection.close_when_written || connection.ended && connection.waiting == 0;
+        let done = last && connection.out.is_empty();
         if result.is_err() || done {
             return self.close(now, id);
         }
-        let interest = if connection.out.is_empty() { Interest::Read } else { Interest::ReadWrite };
-        if connection.interest != interest && !connection.ended {
-            connection.interest = interest;
-            if poller.modify(&connection.stream, CONNECTION + id.0, interest).is_err() {
-                self.close(now, id);
+        let interest = match (connection.ended, connection.out.is_empty()) {
+            (false, true) => Some(Interest::Read),
+            (false, false) => Some(Interest::ReadWrite),
+            // It would be ready to be read without end.
+            (true, true) => None,
+            (true, false) => Some(Interest::Write),
+        };
+        let (stream, token) = (&connection.stream, CONNECTION + id.0);
+        let watched = match (std::mem::replace(&mut connection.interest, interest), interest) {
+            (before, after) if before == after => Ok(()),
+            (None, Some(after)) => poller.add(stream, token, after),
+            (_, Some(after)) => poller.modify(stream, token, after),
+            (_, None) => {
+                poller.remove(stream);
+                Ok(())
             }
+        };
+        if watched.is_err() {
+            self.close(now, id);
         }
     }
 

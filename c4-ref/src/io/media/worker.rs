@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nat::siphash::BuildSipHasher;
 use serde_json::{Value, json};
 
+use super::super::files::unix_millis;
 use super::super::poller::{Events, Interest, Poller};
 use super::super::sockets::Sockets;
 use super::super::stats::beside;
+use super::super::worker::CLOCK;
 use super::control::Control;
 use super::notices::Notices;
 use super::shards::Front;
@@ -23,6 +25,9 @@ use crate::relay::media::{Event, MediaMachine, Packet, Pair, SocketId, Verdict};
 const MAIL: usize = 64;
 /// Tokens below are sockets of media, whose numbers have 32 bits; above are those of the NG protocol.
 const MAILBOX: u64 = 1 << 32;
+
+/// The time between two warnings of the same.
+const WARNINGS: Duration = Duration::from_secs(10);
 
 /// Counters of one worker; plain numbers, read by its own thread.
 #[derive(Debug, Default)]
@@ -46,6 +51,10 @@ pub(super) struct Worker<M> {
     mail: VecDeque<Mail>,
     packet: Packet,
     stats: Stats,
+    /// When the machine is told the wall clock again.
+    clock: Instant,
+    /// When the next failure to open sockets is a warning.
+    warn_again: Option<Instant>,
     stopping: bool,
 }
 
@@ -72,6 +81,8 @@ impl<M: MediaMachine> Worker<M> {
             mail: VecDeque::new(),
             packet: Packet::new(),
             stats: Stats::default(),
+            clock: Instant::now(),
+            warn_again: None,
             stopping: false,
         })
     }
@@ -90,7 +101,7 @@ impl<M: MediaMachine> Worker<M> {
         while !self.stopping {
             let now = Instant::now();
             let front = self.front.as_ref().and_then(|front| front.control.poll_timeout());
-            let due = [self.machine.poll_timeout(), front].into_iter().flatten().min();
+            let due = [self.machine.poll_timeout(), front, Some(self.clock)].into_iter().flatten().min();
             let pause = due.map(|at| at.saturating_duration_since(now));
             if let Err(error) = self.poller.wait(pause, &mut ready) {
                 tracing::error!(%error, worker = self.index, "cannot wait for sockets");
@@ -104,6 +115,10 @@ impl<M: MediaMachine> Worker<M> {
     }
 
     fn timeouts(&mut self, now: Instant) {
+        if self.clock <= now {
+            self.clock = now + CLOCK;
+            self.machine.set_wall_clock(now, Duration::from_millis(unix_millis()));
+        }
         if self.machine.poll_timeout().is_some_and(|at| at <= now) {
             self.machine.handle_timeout(now);
             self.events(now);
@@ -177,7 +192,7 @@ impl<M: MediaMachine> Worker<M> {
                 Event::Open { pair, tos } => {
                     let result = self.sockets.open(&self.poller, &pair, tos);
                     if let Err(error) = &result {
-                        self.open_failed(&pair, error);
+                        self.open_failed(now, &pair, error);
                     }
                     self.machine.handle_open_done(now, pair.id, result.map_err(|error| error.kind()));
                 }
@@ -190,11 +205,13 @@ impl<M: MediaMachine> Worker<M> {
         }
     }
 
-    fn open_failed(&mut self, pair: &Pair, error: &io::Error) {
+    fn open_failed(&mut self, now: Instant, pair: &Pair, error: &io::Error) {
         self.stats.open_failed += 1;
         if error.kind() == io::ErrorKind::AddrInUse {
             tracing::debug!(local = %pair.local, "a media port is in use by somebody else");
-        } else {
+        } else if self.warn_again.is_none_or(|at| at <= now) {
+            // Each offer may meet it; the counter has them all.
+            self.warn_again = Some(now + WARNINGS);
             tracing::warn!(local = %pair.local, %error, "cannot open media sockets");
         }
     }

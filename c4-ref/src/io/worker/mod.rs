@@ -59,7 +59,7 @@ const OUTPUTS: usize = 4096;
 /// Rounds of that many when the machine has stopped.
 const LAST_ROUNDS: usize = 4096;
 /// Somebody may set the wall clock.
-const CLOCK: Duration = Duration::from_secs(60);
+pub(super) const CLOCK: Duration = Duration::from_secs(60);
 /// Tokens below are the mailbox, the datagram sockets, the plain sockets, the listeners and the plain streams;
 /// connection ids are all above.
 const MAILBOX: u64 = 0;

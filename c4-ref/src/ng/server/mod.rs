@@ -17,6 +17,8 @@ use crate::net::Network;
 use cache::{Cache, Found, Key};
 pub use stats::Stats;
 
+/// The time between two warnings of the same.
+const WARNINGS: Duration = Duration::from_secs(10);
 /// What a UDP datagram holds at most (RFC 768 over IPv4).
 const MOST_DATAGRAM: usize = 65_507;
 
@@ -169,6 +171,8 @@ pub struct Server {
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
     sweep: Option<Instant>,
+    /// When the next unknown flag is a warning.
+    warn_again: Option<Instant>,
     stats: Stats,
 }
 
@@ -204,6 +208,7 @@ impl Server {
             out: VecDeque::new(),
             events: VecDeque::new(),
             sweep: None,
+            warn_again: None,
             stats: Stats::default(),
         }
     }
@@ -426,7 +431,11 @@ impl Server {
         let flags = &request.flags;
         if !flags.unknown.is_empty() {
             self.stats.unknown_flags += flags.unknown.len() as u64 + u64::from(flags.more_unknown);
-            tracing::debug!(call_id = request.call_id, unknown = ?flags.unknown, "flags that are not known");
+            // Each request may have them; the counter has them all.
+            if self.warn_again.is_none_or(|at| at <= self.now) {
+                self.warn_again = Some(self.now + WARNINGS);
+                tracing::warn!(call_id = request.call_id, unknown = ?flags.unknown, "flags that are not known are ignored");
+            }
         }
         self.stats.unsupported += u64::from(flags.unsupported.is_some());
     }

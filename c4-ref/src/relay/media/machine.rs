@@ -1,7 +1,7 @@
 //! What `io::media` drives.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Media, PairId};
 use crate::admin::{Answer, Command};
@@ -36,6 +36,11 @@ pub trait MediaMachine {
     /// The next event.
     fn poll_event(&mut self) -> Option<Event> {
         None
+    }
+
+    /// The wall clock now says this, since 1970.
+    fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
+        let _ = (now, unix);
     }
 
     /// The operator's question or order; `None`: not a method of this machine.

@@ -39,6 +39,16 @@ pub struct SocketStats {
 }
 
 impl SocketStats {
+    /// Adds what another one has counted.
+    pub(super) fn add(&mut self, other: &SocketStats) {
+        for (count, more) in [(&mut self.received, other.received), (&mut self.sent, other.sent)] {
+            count.packets += more.packets;
+            count.octets += more.octets;
+        }
+        self.errors += other.errors;
+        self.drops.iter_mut().zip(other.drops).for_each(|(count, more)| *count += more);
+    }
+
     /// Packets dropped for this reason.
     pub fn dropped(&self, reason: Reason) -> u64 {
         Reason::ALL.iter().zip(self.drops).find(|(one, _)| **one == reason).map_or(0, |(_, count)| count)

@@ -62,6 +62,8 @@ pub struct Media {
     vacant: Vec<u32>,
     opened: u64,
     events: VecDeque<Event>,
+    /// What sockets have counted that are closed.
+    gone: SocketStats,
 }
 
 impl Media {
@@ -75,6 +77,7 @@ impl Media {
             vacant: Vec::new(),
             opened: 0,
             events: VecDeque::new(),
+            gone: SocketStats::default(),
         }
     }
 
@@ -184,6 +187,13 @@ impl Media {
         self.socket(socket).into_iter().flat_map(|socket| socket.streams.stats())
     }
 
+    /// What all sockets have counted since the beginning, those included that are closed.
+    pub fn totals(&self) -> SocketStats {
+        let mut totals = self.gone;
+        self.sockets.iter().for_each(|socket| totals.add(&socket.stats()));
+        totals
+    }
+
     /// A packet that was to be sent out of `socket` did not get away.
     pub fn handle_send_failed(&mut self, socket: SocketId) {
         if let Some(socket) = self.socket_mut(socket) {
@@ -230,6 +240,7 @@ impl Media {
             *entry = None;
         }
         for socket in self.sockets.iter_mut().skip(place * 2).take(2) {
+            self.gone.add(&socket.stats());
             *socket = Socket::new(socket.age.wrapping_add(1));
         }
         self.vacant.push(place as u32);

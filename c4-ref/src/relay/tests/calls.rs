@@ -232,7 +232,7 @@ fn requests_wait_behind_an_offer_of_their_call() {
 
 #[test]
 fn there_are_so_many_calls_and_no_more() {
-    let mut house = House::new(Settings { max_sessions: 1, ..settings() });
+    let mut house = House::new(Settings { sessions: Sessions::new(1), ..settings() });
     call(&mut house);
     let mut other = offer("a", None, sdp(A, 4000));
     other.call_id = "c2".into();
