@@ -48,8 +48,11 @@ impl App {
             Err(_) => (false, self.record_route.open(unix, token, &of_callee).map_err(|_| Astray::NoRoute)?),
         };
         let direct = if from_caller { content.sides.callee } else { content.sides.caller };
+        // The token says where the request goes, whatever the Request-URI is. That must be right all the same while the call
+        // is here: a BYE that its receiver refuses, as it means somebody else, would end the record and not the call.
+        let placed = direct.is_some() && hops.is_empty() && !self.calls.knows(call_id, [from_tag, to_tag]);
         // A strict router behind us: its URI is among the hops that the token binds.
-        if (direct.is_some() && hops.is_empty()) || self.is_target(now, request, content.target) {
+        if placed || self.is_target(now, request, content.target) {
             return Ok(Way { direct, from_caller, relay: content.relay });
         }
         Err(Astray::ForeignTarget)

@@ -4,7 +4,8 @@
 //! (RFC 3261 §16.7 step 8 lets a proxy rewrite what it recorded). Both are [`FlowToken`]s bound to the Call-ID, the tags
 //! that are known, and the hops between us and the other side; they carry the other side's remote target, so that neither
 //! a Request-URI nor a Route leads elsewhere. They also say where the two sides are when their Contact cannot be reached as
-//! it stands (a phone behind a NAT, a stream that the phone opened). Requests inside the dialog need neither rewritten
+//! it stands (a phone behind a NAT, a stream that the phone opened): a request goes there then, and its Request-URI chooses
+//! no other place; it must be the other side's target as always, so that what is refused there ends no call here. Requests inside the dialog need neither rewritten
 //! Contacts nor a table that survives a restart.
 
 use std::net::SocketAddr;

@@ -16,7 +16,6 @@ mod harness;
 mod limits;
 mod media;
 mod registrations;
-mod remote;
 mod shards;
 mod targets;
 mod trunks;

@@ -33,11 +33,15 @@ fn a_route_of_ours_leads_to_the_other_side_and_nowhere_else() {
         for (request, from) in
             [(call.of_caller(method, 20 + n as u32), ALICE), (call.of_callee(method, 20 + n as u32), BOB)]
         {
-            for uri in
-                [EVIL, "sip:bob@192.0.2.2:5060;maddr=203.0.113.66", "sip:bob@192.0.2.2:5061", "sip:u@nowhere.invalid"]
-            {
-                let request =
-                    to(request.clone(), uri).branch(&format!("{method}{from}{uri}").replace([':', '@', ';', '='], "-"));
+            for uri in [
+                EVIL,
+                "tel:+49",
+                "sip:bob@192.0.2.2:5060;maddr=203.0.113.66",
+                "sip:bob@192.0.2.2:5061",
+                "sip:u@nowhere.invalid",
+            ] {
+                let request = to(request.clone(), uri)
+                    .branch(&format!("{method}{from}{uri}").replace([':', '@', ';', '=', '+'], "-"));
                 rig.udp(from, &request.text());
                 let expected = if method == "ACK" { vec![] } else { vec![format!("403 {from}")] };
                 assert_eq!(rig.look(), expected, "{method} {from} {uri}");
@@ -45,9 +49,52 @@ fn a_route_of_ours_leads_to_the_other_side_and_nowhere_else() {
         }
     }
     assert_goes_on(&mut rig);
-    assert_eq!(rig.stats()["rejected"]["foreign-target"], 48);
+    assert_eq!(rig.stats()["rejected"]["foreign-target"], 60);
     rig.hang_up(&call);
     assert_eq!(rig.records[0]["released_by"], "caller");
+}
+
+#[test]
+fn a_bye_to_oneself_ends_no_call() {
+    let mut rig = rig();
+    let call = rig.established("c");
+    rig.udp(ALICE, &to(call.of_caller("BYE", 2), "sip:alice@192.0.2.1:5080").text());
+    assert_eq!(rig.look(), ["403 192.0.2.1:5060"]);
+    assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&1.into(), 0));
+    rig.hang_up(&call);
+    assert_eq!((&rig.stats()["dialogs"], rig.records.len()), (&0.into(), 1));
+}
+
+/// A phone behind a NAT is reached by the address in the token, whatever the Request-URI says. It must be its Contact all the
+/// same: the phone refuses a BYE that means somebody else, and the call would go on without a record.
+#[test]
+fn the_target_behind_a_nat_is_checked_too() {
+    const INSIDE: &str = "192.168.1.7:5060";
+    const OUTSIDE: &str = "203.0.113.5:61000";
+    let mut rig = Rig::new(&open());
+    let uri = "sip:bob@example.com";
+    let register = Req::new("REGISTER", "sip:example.com").ends(uri, "r", uri, "").via(INSIDE);
+    rig.udp(OUTSIDE, &register.header("Contact", "<sip:bob@192.168.1.7:5060>").text());
+    rig.find("200", OUTSIDE);
+    rig.udp(ALICE, &invite("bob@example.com", "c").text());
+    let offer = rig.find("INVITE", OUTSIDE);
+    rig.udp(OUTSIDE, &reply(&offer, "200 OK", "b", "sip:bob@192.168.1.7:5060"));
+    let routes = rig.find("200", ALICE).all(Header::RecordRoute);
+    rig.take();
+    let request = |method: &str, cseq: u32, uri: &str| {
+        let request = Req::new(method, uri).ends("sip:alice@example.com", "a", "sip:bob@example.com", "b");
+        request.call("c", cseq).header("Route", &routes[0]).text()
+    };
+    for (cseq, uri) in [(2, EVIL), (3, "sip:nobody@192.168.1.7:5060"), (4, "sip:bob@192.168.1.7:5070")] {
+        rig.udp(ALICE, &request("BYE", cseq, uri));
+        assert_eq!(rig.look(), ["403 192.0.2.1:5060"], "{uri}");
+    }
+    assert_goes_on(&mut rig);
+    let mut next = rig.killed_and_restarted(&open(), s(1));
+    next.udp(ALICE, &request("BYE", 5, "sip:moved@192.168.1.7:5070"));
+    next.find("BYE", OUTSIDE);
+    rig.udp(ALICE, &request("BYE", 6, "sip:bob@192.168.1.7:5060"));
+    rig.find("BYE", OUTSIDE);
 }
 
 #[test]
@@ -138,19 +185,23 @@ fn rfc3261_12_2_a_target_refresh_moves_the_target() {
 }
 
 #[test]
-fn rfc3311_5_2_the_2xx_of_a_refresh_moves_its_sender_too() {
+fn rfc3311_5_1_an_update_moves_a_side_and_its_answer_the_other() {
     let mut rig = rig();
     let call = rig.established("c");
-    rig.udp(ALICE, &call.of_caller("UPDATE", 3).header("Contact", "<sip:alice@192.0.2.1:5060>").text());
-    let sent = rig.find("UPDATE", BOB);
-    rig.udp(BOB, &reply(&sent, "200 OK", "", "sip:bob@192.0.2.77:5070"));
+    rig.udp(ALICE, &call.of_caller("UPDATE", 2).header("Contact", "<sip:alice@192.0.2.77>").text());
+    let update = rig.find("UPDATE", BOB);
+    rig.udp(BOB, &reply(&update, "200 OK", "", "sip:bob@192.0.2.78"));
     rig.find("200", ALICE);
-    rig.udp(ALICE, &to(call.of_caller("BYE", 4), "sip:bob@192.0.2.77:5070").text());
-    rig.find("BYE", MOVED);
+    rig.take();
+    rig.udp(ALICE, &to(call.of_caller("INFO", 3), "sip:bob@192.0.2.78").text());
+    rig.find("INFO", "192.0.2.78:5060");
+    let info = call.of_callee("INFO", 2).text().replace("sip:alice@192.0.2.1:5060 SIP", "sip:alice@192.0.2.77 SIP");
+    rig.udp(BOB, &info);
+    rig.find("INFO", "192.0.2.77:5060");
 }
 
 #[test]
-fn a_refresh_that_is_refused_moves_nothing() {
+fn rfc3261_14_1_a_refresh_that_is_refused_moves_nothing() {
     let mut rig = rig();
     let call = rig.established("c");
     assert_eq!(refresh(&mut rig, &call, "INVITE", "488 Not Acceptable Here"), "488");
