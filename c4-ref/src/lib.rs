@@ -17,6 +17,7 @@ pub mod net;
 pub mod ng;
 pub mod phone;
 pub mod proxy;
+pub mod quality;
 pub mod relay;
 pub mod route;
 pub mod source;

@@ -12,6 +12,7 @@ pub mod latch;
 pub mod lb;
 pub mod message;
 pub mod ng;
+pub mod pcap;
 pub mod proxy;
 pub mod register;
 pub mod rtcp;
@@ -35,6 +36,7 @@ pub const HARNESSES: &[(&str, Harness)] = &[
     ("lb", lb::run),
     ("message", message::run),
     ("ng", ng::run),
+    ("pcap", pcap::run),
     ("proxy", proxy::run),
     ("register", register::run),
     ("rtcp", rtcp::run),

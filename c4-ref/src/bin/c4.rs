@@ -7,7 +7,7 @@ use c4_ref::demo;
 use c4_ref::io::heap::Counted;
 use c4_ref::io::operator::{self, Socket};
 use c4_ref::io::program::{self, Failure};
-use c4_ref::io::roles;
+use c4_ref::io::{ladder, roles};
 use clap::Parser;
 
 #[global_allocator]
@@ -21,6 +21,8 @@ enum Command {
     Up(#[command(flatten)] Args),
     /// Two calls between built-in phones through load balancer and proxy, on loopback: ladder diagrams and records
     Demo(#[command(flatten)] demo::Args),
+    /// The calls of a capture file as ladder diagrams, with the quality of their RTP
+    Ladder(#[command(flatten)] ladder::Args),
     /// Counters and gauges of a running program, one `name value` a line
     Stats {
         #[command(flatten)]
@@ -69,6 +71,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Up(args) => program::run("c4", &args, &roles::house(&program::read_config(&args)?)),
         Command::Demo(args) => demo::run(&args).map(|report| program::print(&report)),
+        Command::Ladder(args) => ladder::run(&args).map(|calls| program::print(&calls)),
         Command::Reload(socket) => {
             let (lines, result) = operator::reload(&socket, &PROGRAMS)?;
             program::print(&lines);

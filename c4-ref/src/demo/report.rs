@@ -12,7 +12,7 @@ use super::house::{CALLEE, CALLER, LB, PROXY};
 use super::script::{JournalEntry, Played, PlayedCall};
 use super::sound;
 use crate::io::Captured;
-use crate::ladder::Step;
+use crate::ladder::{self, Step};
 
 /// The columns of the ladder.
 pub const PARTIES: [&str; 4] = [CALLER, LB, PROXY, CALLEE];
@@ -42,8 +42,7 @@ impl Seen {
     }
 
     fn method(&self) -> &str {
-        let cseq = self.message.header_str(Header::CSeq).unwrap_or_default();
-        cseq.rsplit(' ').next().unwrap_or_default()
+        ladder::method(&self.message)
     }
 
     fn is(&self, who: &str, sent: bool, method: &Method, class: Option<u8>) -> bool {
@@ -51,21 +50,6 @@ impl Seen {
             && self.sent == sent
             && self.method() == method.as_str()
             && self.message.status().map(StatusCode::class) == class
-    }
-
-    /// What stands on its arrow: the method, or the status with the method where that is not plain.
-    pub fn label(&self) -> String {
-        let Some(status) = self.message.status() else {
-            let credentials = [Header::Authorization, Header::ProxyAuthorization];
-            let signed = credentials.into_iter().any(|name| self.message.header(name).is_some());
-            let signed = signed && self.method() != Method::Ack.as_str();
-            return format!("{}{}", self.method(), if signed { " + digest" } else { "" });
-        };
-        match status.class() {
-            1 => format!("{} {}", status.code(), status.reason()),
-            2 => format!("{} {} ({})", status.code(), status.reason(), self.method()),
-            _ => format!("{} ({})", status.code(), self.method()),
-        }
     }
 
     fn to_json(&self, start: Duration) -> Value {
@@ -120,7 +104,13 @@ impl Report {
     pub fn steps(&self, call: &PlayedCall) -> Vec<Step> {
         let start = self.start(call);
         let sent = self.of(call).filter(|seen| seen.sent);
-        sent.map(|seen| Step { at: seen.at - start, from: seen.who, to: seen.other, label: seen.label() }).collect()
+        sent.map(|seen| Step {
+            at: seen.at - start,
+            from: seen.who,
+            to: seen.other,
+            label: ladder::label(&seen.message),
+        })
+        .collect()
     }
 
     /// What is wrong, if anything: a line each.

@@ -15,6 +15,7 @@ mod connection;
 mod connections;
 mod files;
 pub mod heap;
+pub mod ladder;
 pub mod logs;
 mod mailbox;
 mod media;

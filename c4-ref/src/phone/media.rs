@@ -25,14 +25,16 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rtp::demux::{Kind, classify};
 use rtp::packet::{FIXED, Header, Packet};
 use rtp::rtcp::SenderInfo;
+use rtp::stats::G711;
 
 use super::codec::Codec;
 use super::description::{Local, PTIME_MS, Remote};
 use super::receiver::Receiver;
-use super::report::{Report, Tone, codec_name, rounded, score};
+use super::report::{Report, Tone};
 use super::rtcp::Control;
 use super::tone::{BLOCK, Generator, RATE};
 use crate::machine::Datagram;
+use crate::quality::rounded;
 
 /// The number of the plain socket for RTP, see [`Datagram::socket`].
 pub const RTP: usize = 0;
@@ -222,22 +224,21 @@ impl Stream {
 
     /// What was sent and heard so far.
     pub fn report(&self) -> Report {
-        let loss = self.receiver.loss();
-        let heard = self.control.heard.clone();
+        let (quality, heard) = (&self.receiver.quality, self.control.heard.clone());
         Report {
-            codec: codec_name(self.remote.map(|remote| remote.format.codec)),
+            codec: self.remote.map(|remote| remote.format.codec.name()),
             ssrc: self.first.ssrc,
-            remote_ssrc: self.receiver.ssrc(),
+            remote_ssrc: quality.ssrc(),
             remote: self.remote.and_then(|remote| remote.rtp),
             packets_sent: self.packets,
             octets_sent: self.octets,
-            packets_received: self.receiver.packets,
-            octets_received: self.receiver.octets,
-            lost: loss.lost,
-            duplicates: self.receiver.duplicates,
-            reordered: self.receiver.reordered,
-            jitter_ms: rounded(self.receiver.jitter.millis().into()),
-            mos: score(&self.receiver, heard.round_trip_ms),
+            packets_received: quality.packets,
+            octets_received: quality.octets,
+            lost: quality.loss().lost,
+            duplicates: quality.duplicates,
+            reordered: quality.reordered,
+            jitter_ms: rounded(quality.jitter().millis().into()),
+            mos: quality.mos(G711, heard.round_trip_ms),
             tone: Tone::of(self.first.expects, &self.receiver.tone),
             rtcp: heard,
         }
@@ -285,7 +286,7 @@ impl Stream {
         };
         // A first report before the first packet is a sender's all the same: its echo is the round trip.
         let sender = (self.packets > 0 || self.next_packet.is_some()).then_some(&info);
-        let payload = Bytes::from(self.control.write(now, sender, &mut self.receiver, bye));
+        let payload = Bytes::from(self.control.write(now, sender, &mut self.receiver.quality, bye));
         if self.queue.len() < QUEUE {
             self.queue.push_back(Datagram { socket: RTCP, to, payload });
         }

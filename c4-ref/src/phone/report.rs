@@ -2,15 +2,9 @@
 
 use std::net::SocketAddr;
 
-use rtp::stats::{G711, Mos};
 use serde::Serialize;
 
-use super::codec::Codec;
-use super::receiver::Receiver;
 use super::tone::Detector;
-
-/// The delay of sound besides the network's, ms: a packet is 20 ms of it, and a player holds three.
-const PLAYER_MS: f32 = 80.0;
 
 /// The sound of one call, as one of its phones sent and heard it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -83,21 +77,4 @@ impl Tone {
     pub(super) fn of(hz: u32, detector: &Detector) -> Tone {
         Tone { hz, found: detector.found(), blocks: detector.blocks(), heard: detector.heard() }
     }
-}
-
-/// The score of what was received, G.711 with loss concealment.
-pub(super) fn score(receiver: &Receiver, round_trip_ms: Option<f64>) -> Option<f64> {
-    let network = round_trip_ms.unwrap_or_default() as f32 / 2.0;
-    let delay_ms = PLAYER_MS + network + receiver.jitter.millis();
-    let mos = Mos { codec: G711, loss_percent: receiver.loss().percent(), burst_ratio: 1.0, delay_ms };
-    (receiver.packets > 0).then(|| rounded(mos.score().into()))
-}
-
-/// Two digits behind the point: more would say more than is known.
-pub(super) fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
-}
-
-pub(super) fn codec_name(codec: Option<Codec>) -> Option<&'static str> {
-    codec.map(Codec::name)
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use rtp::rtcp::{Block, Compound, Packet, SenderInfo, write};
 
-use super::receiver::Receiver;
-use super::report::{Rtcp, rounded};
+use super::report::Rtcp;
 use super::tone::RATE;
+use crate::quality::{Quality, rounded};
 
 /// From the epoch of NTP to that of Unix.
 const NTP_TO_UNIX: Duration = Duration::from_secs(2_208_988_800);
@@ -56,10 +56,10 @@ impl Control {
         &mut self,
         now: Instant,
         sender: Option<&SenderInfo>,
-        receiver: &mut Receiver,
+        received: &mut Quality,
         bye: bool,
     ) -> Vec<u8> {
-        let (mut out, block) = (Vec::with_capacity(128), self.block(now, receiver));
+        let (mut out, block) = (Vec::with_capacity(128), self.block(now, received));
         match sender {
             Some(info) => write::sender_report(&mut out, self.ssrc, info, block.as_slice()),
             None => write::receiver_report(&mut out, self.ssrc, block.as_slice()),
@@ -72,9 +72,9 @@ impl Control {
         out
     }
 
-    fn block(&self, now: Instant, receiver: &mut Receiver) -> Option<Block> {
-        let jitter = receiver.jitter.value();
-        let (ssrc, source) = receiver.source_mut().filter(|(_, source)| source.is_valid())?;
+    fn block(&self, now: Instant, received: &mut Quality) -> Option<Block> {
+        let jitter = received.jitter().value();
+        let (ssrc, source) = received.source_mut().filter(|(_, source)| source.is_valid())?;
         let since = |at: Instant| now.saturating_duration_since(at).as_micros() * 65_536 / 1_000_000;
         Some(Block {
             ssrc,

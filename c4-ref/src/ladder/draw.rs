@@ -1,4 +1,4 @@
-//! A call as a ladder diagram: parties across, time down, one arrow a message.
+//! The diagram.
 use std::fmt::Write;
 use std::time::Duration;
 
