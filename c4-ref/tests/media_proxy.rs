@@ -11,84 +11,194 @@
 
 mod common;
 
-use common::{Daemon, Scratch, free_port, have, sound};
+use common::{Daemon, PATIENCE, Scratch, free_port, have, sound};
+use std::time::{Duration, Instant};
 
-/// c4-proxy on 127.0.0.1:sip over rtpengine.
+/// Which relay the proxy drives, and the first of its ports.
+#[derive(Clone, Copy)]
+enum Relay {
+    C4(u16),
+    Rtpengine(u16),
+}
+
+impl Relay {
+    /// Runs with its control port, and a media timeout if it is not to be the usual one.
+    fn start(self, ng: u16, more: &[String]) -> Daemon {
+        match self {
+            Relay::C4(ports) => {
+                let mut settings = vec![
+                    "admin.listen=".to_owned(),
+                    format!("relay.ng+=udp:127.0.0.1:{ng}"),
+                    format!("relay.ng+=tcp:127.0.0.1:{ng}"),
+                    "relay.interfaces+=127.0.0.1".to_owned(),
+                    format!("relay.ports={ports}-{}", ports + 999),
+                ];
+                settings.extend_from_slice(more);
+                let args: Vec<&str> = settings.iter().flat_map(|setting| ["-s", setting.as_str()]).collect();
+                Daemon::start_ng(env!("CARGO_BIN_EXE_c4-relay"), &args, ng)
+            }
+            Relay::Rtpengine(ports) => {
+                let mut args: Vec<String> = [
+                    "--config-file=none",
+                    "--foreground",
+                    "--log-stderr",
+                    "--log-level=3",
+                    "--table=-1",
+                    "--num-threads=1",
+                ]
+                .map(str::to_owned)
+                .to_vec();
+                args.extend([
+                    "--interface=127.0.0.1".to_owned(),
+                    format!("--listen-ng=127.0.0.1:{ng}"),
+                    format!("--listen-tcp-ng=127.0.0.1:{ng}"),
+                    format!("--port-min={ports}"),
+                    format!("--port-max={}", ports + 999),
+                ]);
+                args.extend_from_slice(more);
+                let args: Vec<&str> = args.iter().map(String::as_str).collect();
+                Daemon::start_ng("rtpengine", &args, ng)
+            }
+        }
+    }
+
+    fn is_here(self) -> bool {
+        matches!(self, Relay::C4(_)) || have("rtpengine")
+    }
+}
+
+/// c4-proxy on 127.0.0.1:sip over relays.
 struct House {
     sip: u16,
+    relays: Vec<Option<Daemon>>,
     _proxy: Daemon,
-    _relay: Daemon,
-    _scratch: Scratch,
-}
-
-/// rtpengine with its control port.
-fn rtpengine(ng: u16, ports: u16) -> Daemon {
-    let fixed =
-        ["--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1", "--num-threads=1"];
-    let ours = [
-        "--interface=127.0.0.1".to_owned(),
-        format!("--listen-ng=127.0.0.1:{ng}"),
-        format!("--listen-tcp-ng=127.0.0.1:{ng}"),
-        format!("--port-min={ports}"),
-        format!("--port-max={}", ports + 999),
-    ];
-    let args: Vec<&str> = fixed.into_iter().chain(ours.iter().map(String::as_str)).collect();
-    Daemon::start_ng("rtpengine", &args, ng)
-}
-
-fn proxy(scratch: &Scratch, sip: u16, relays: &[String]) -> Daemon {
-    let path = |name: &str| scratch.path().join(name).display().to_string();
-    let mut settings = vec![
-        format!("admin.listen=unix:{}", path("proxy.ctl")),
-        format!("proxy.listen+=udp:127.0.0.1:{sip}"),
-        "proxy.domains+=c4.test".into(),
-        "proxy.domains+=127.0.0.1".into(),
-        "proxy.realm=c4.test".into(),
-        "proxy.auth.register=false".into(),
-        "proxy.auth.invite=false".into(),
-        "proxy.workers=2".into(),
-        format!("proxy.store.file={}", path("c4.redb")),
-        format!("proxy.nonce-keys={}", path("proxy.keys")),
-        format!("proxy.cdr={}", path("cdr.jsonl")),
-    ];
-    settings.extend(relays.iter().map(|relay| format!("proxy.relay+={relay}")));
-    let args: Vec<&str> = settings.iter().flat_map(|setting| ["-s", setting.as_str()]).collect();
-    Daemon::start_sip(env!("CARGO_BIN_EXE_c4-proxy"), &args, sip)
+    scratch: Scratch,
 }
 
 impl House {
-    fn start(name: &str, transport: &str, ports: u16) -> House {
-        let (scratch, sip, ng) = (Scratch::new(name), free_port(), free_port());
-        let relay = rtpengine(ng, ports);
-        let proxy = proxy(&scratch, sip, &[format!("{transport}:127.0.0.1:{ng}")]);
-        House { sip, _proxy: proxy, _relay: relay, _scratch: scratch }
+    fn start(name: &str, transport: &str, relays: &[Relay]) -> House {
+        House::with(name, transport, relays, &[], &[])
+    }
+
+    fn with(name: &str, transport: &str, relays: &[Relay], of_relay: &[String], of_proxy: &[String]) -> House {
+        let (scratch, sip) = (Scratch::new(name), free_port());
+        let path = |name: &str| scratch.path().join(name).display().to_string();
+        let mut settings = vec![
+            format!("admin.listen=unix:{}", path("proxy.ctl")),
+            format!("proxy.listen+=udp:127.0.0.1:{sip}"),
+            "proxy.domains+=c4.test".into(),
+            "proxy.domains+=127.0.0.1".into(),
+            "proxy.realm=c4.test".into(),
+            "proxy.auth.register=false".into(),
+            "proxy.auth.invite=false".into(),
+            "proxy.workers=2".into(),
+            format!("proxy.store.file={}", path("c4.redb")),
+            format!("proxy.nonce-keys={}", path("proxy.keys")),
+            format!("proxy.cdr={}", path("cdr.jsonl")),
+        ];
+        settings.extend_from_slice(of_proxy);
+        let mut daemons = Vec::new();
+        for relay in relays {
+            let ng = free_port();
+            daemons.push(Some(relay.start(ng, of_relay)));
+            settings.push(format!("proxy.relay+={transport}:127.0.0.1:{ng}"));
+        }
+        let args: Vec<&str> = settings.iter().flat_map(|setting| ["-s", setting.as_str()]).collect();
+        let proxy = Daemon::start_sip(env!("CARGO_BIN_EXE_c4-proxy"), &args, sip);
+        House { sip, relays: daemons, _proxy: proxy, scratch }
+    }
+
+    /// The one call detail record, when it is there.
+    fn record(&self) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = std::fs::read_to_string(self.scratch.path().join("cdr.jsonl")).unwrap_or_default();
+            if text.ends_with('\n') {
+                return text;
+            }
+            assert!(Instant::now() < deadline, "no record");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The call over rtpengine, then over c4-relay.
+fn each_relay(name: &str, transport: &str, call: impl Fn(u16)) {
+    for relay in [Relay::C4(22_000), Relay::Rtpengine(23_000)] {
+        if relay.is_here() {
+            call(House::start(name, transport, &[relay]).sip);
+        }
     }
 }
 
 #[test]
-fn rtpengine_carries_calls_with_hold_and_reinvite() {
-    if have("rtpengine") {
-        sound::call_with_hold(House::start("media-hold", "udp", 22_000).sip);
-    }
+fn calls_with_hold_and_a_refused_reinvite() {
+    each_relay("media-hold", "udp", sound::call_with_hold);
 }
 
 #[test]
-fn rtpengine_over_tcp_carries_calls_with_hold_and_reinvite() {
-    if have("rtpengine") {
-        sound::call_with_hold(House::start("media-tcp", "tcp", 23_000).sip);
-    }
+fn calls_with_hold_and_a_refused_reinvite_by_ng_over_tcp() {
+    each_relay("media-tcp", "tcp", sound::call_with_hold);
 }
 
 #[test]
-fn rtpengine_carries_cancelled_calls() {
-    if have("rtpengine") {
-        sound::cancelled_call(House::start("media-cancel", "udp", 24_000).sip);
-    }
+fn cancelled_calls_with_early_media() {
+    each_relay("media-cancel", "udp", sound::cancelled_call);
 }
 
 #[test]
-fn rtpengine_carries_forked_calls() {
-    if have("rtpengine") {
-        sound::forked_call(House::start("media-fork", "udp", 25_000).sip);
+fn forked_calls() {
+    each_relay("media-fork", "udp", sound::forked_call);
+}
+
+#[test]
+fn kill_9_of_the_relay_in_mid_call_the_next_offer_and_new_calls_go_to_another() {
+    let mut house = House::start("media-kill", "udp", &[Relay::C4(24_000), Relay::C4(25_000)]);
+    let (mut alice, mut bob, _, ok) = sound::call(house.sip);
+    let of = |message: &str| usize::from(sound::audio_of(message).port() >= 25_000);
+    let first = of(&ok);
+    house.relays[first].take().unwrap().kill();
+    let (offer, answer) = sound::reoffer(&mut alice, &ok, 2, &mut bob, ("sendrecv", "sendrecv"));
+    assert_eq!([of(&offer), of(&answer)], [1 - first; 2], "the other relay has the call");
+    sound::both_hear(&mut alice, sound::audio_of(&answer), &mut bob, sound::audio_of(&offer));
+    let bye = alice.sip.in_dialog("BYE", &ok, 3);
+    alice.sip.send(&bye);
+    let bye = bob.sip.expect("BYE ");
+    bob.sip.answer(&bye, "200 OK");
+    alice.sip.expect("SIP/2.0 200");
+    drop((alice, bob));
+    for _ in 0..4 {
+        let (_, _, _, ok) = sound::call(house.sip);
+        assert_eq!(of(&ok), 1 - first);
+    }
+}
+
+/// The phones fall silent: both get BYE, and the record ends with the last packet.
+fn ends_by_silence(house: &House) {
+    let (mut alice, mut bob, ..) = sound::call(house.sip);
+    let bye = alice.sip.expect("BYE ");
+    alice.sip.answer(&bye, "200 OK");
+    let bye = bob.sip.expect("BYE ");
+    bob.sip.answer(&bye, "200 OK");
+    let record = house.record();
+    assert!(record.contains("\"cause\":102") && record.contains("\"released_by\":\"proxy\""), "{record}");
+}
+
+#[test]
+fn a_media_timeout_that_the_relay_tells_of_ends_the_call() {
+    let events = free_port();
+    let of_relay = ["relay.media-timeout-ms=1500".to_owned(), format!("relay.notify=udp:127.0.0.1:{events}")];
+    let of_proxy = [format!("proxy.relay-events=udp:127.0.0.1:{events}")];
+    let house = House::with("media-events", "udp", &[Relay::C4(26_000)], &of_relay, &of_proxy);
+    ends_by_silence(&house);
+}
+
+#[test]
+fn a_media_timeout_that_rtpengine_is_asked_about_ends_the_call() {
+    let relay = Relay::Rtpengine(27_000);
+    if relay.is_here() {
+        let of_relay = ["--timeout=2".to_owned(), "--silent-timeout=2".to_owned()];
+        let house = House::with("media-poll", "udp", &[relay], &of_relay, &["proxy.relay-poll-s=1".to_owned()]);
+        ends_by_silence(&house);
     }
 }

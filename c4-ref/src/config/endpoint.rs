@@ -61,6 +61,18 @@ impl<'de> Deserialize<'de> for Endpoint {
     }
 }
 
+/// The address of `udp:ADDR:PORT`, or none if the text is empty.
+pub(super) fn udp_address(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse::<Endpoint>() {
+        Ok(Endpoint { transport: Transport::Udp, address }) => Ok(Some(address)),
+        Ok(_) => Err(format!("`{text}` is not UDP; accepted: \"udp:ADDR:PORT\", \"\"")),
+        Err(why) => Err(why),
+    }
+}
+
 /// A media relay: `udp:ADDR:PORT`, `tcp:ADDR:PORT`, or both of one relay with a comma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MediaRelay(pub Node);

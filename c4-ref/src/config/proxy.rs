@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use std::net::SocketAddr;
+
+use super::endpoint::udp_address;
 use super::{Endpoint, Invalid, Listener, MediaRelay};
 use crate::identity::Domain;
 use crate::net::Network;
@@ -42,6 +45,12 @@ pub struct Proxy {
     pub relay: Vec<MediaRelay>,
     /// What becomes of a call that no relay serves.
     pub relay_policy: Policy,
+    /// `udp:ADDR:PORT`: where relays tell that a call's media has timed out, as c4-relay's `relay.notify` does: both
+    /// sides get BYE. Only relays are heard. Empty: nowhere.
+    pub relay_events: String,
+    /// How often a relay is asked whether it still knows a call, seconds; for relays that tell nothing by themselves. 0:
+    /// never.
+    pub relay_poll_s: u64,
     /// Flags of each offer and answer to a relay, in the words of rtpengine.
     pub relay_flags: String,
     /// File with the keys of the nonces; made when it is missing.
@@ -76,6 +85,8 @@ impl Default for Proxy {
             store: Store::default(),
             relay: Vec::new(),
             relay_policy: Policy::Pass,
+            relay_events: String::new(),
+            relay_poll_s: 0,
             relay_flags: "replace-origin replace-session-connection ICE=remove".into(),
             nonce_keys: "proxy.keys".into(),
             message_timeout_ms: 10_000,
@@ -98,7 +109,18 @@ impl Proxy {
         self.trusted.iter().copied().chain(peers).collect()
     }
 
+    /// Where relays tell what they know by themselves; `None`: nowhere.
+    ///
+    /// # Errors
+    /// `relay-events` is no UDP endpoint.
+    pub fn relay_events(&self) -> Result<Option<SocketAddr>, String> {
+        udp_address(&self.relay_events)
+    }
+
     pub(super) fn check(&self) -> Result<Vec<String>, Invalid> {
+        if let Err(why) = self.relay_events() {
+            return Err(Invalid { key: "proxy.relay-events".into(), why });
+        }
         if self.domains.is_empty() {
             let why = "is empty; accepted: a list of host names or addresses".into();
             return Err(Invalid { key: "proxy.domains".into(), why });

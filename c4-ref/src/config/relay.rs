@@ -90,14 +90,7 @@ impl Relay {
     /// # Errors
     /// `notify` is no UDP endpoint.
     pub fn notify_address(&self) -> Result<Option<SocketAddr>, String> {
-        if self.notify.is_empty() {
-            return Ok(None);
-        }
-        match self.notify.parse::<Endpoint>() {
-            Ok(Endpoint { transport: Transport::Udp, address }) => Ok(Some(address)),
-            Ok(_) => Err(format!("`{}` is not UDP", self.notify)),
-            Err(why) => Err(why),
-        }
+        super::endpoint::udp_address(&self.notify)
     }
 }
 

@@ -129,6 +129,12 @@ fn open_plain(sockets: &mut Sockets, settings: &Settings, workers: usize) -> Res
             sockets.add_plain(worker, socket);
         }
     }
+    if let Some(address) = settings.relay_events.filter(|_| !settings.relays.is_empty()) {
+        let wrong = |error: std::io::Error| Failure::system(format!("proxy.relay-events {address}: {error}"));
+        let socket = std::net::UdpSocket::bind(address).map_err(wrong)?;
+        socket.set_nonblocking(true).map_err(wrong)?;
+        sockets.add_plain(0, socket);
+    }
     Ok(())
 }
 

@@ -184,12 +184,16 @@ impl App {
                 if let Some(event) = event {
                     self.give(now, event);
                 }
-            } else if let Some(event) = self.media.as_mut().and_then(|media| media.poll_event()) {
+            } else if let Some(event) = self.media_poll(now) {
                 self.media_event(now, event);
             } else {
                 return;
             }
         }
+    }
+
+    fn media_poll(&mut self, now: Instant) -> Option<crate::ng::client::Event> {
+        self.media.as_mut()?.poll_event(now, self.settings.relay_policy)
     }
 
     /// An event of the layer that nothing holds up any more.
@@ -316,6 +320,7 @@ impl Machine for App {
         self.proxy.handle_timeout(now, &mut self.layer);
         if let Some(media) = &mut self.media {
             media.handle_timeout(now);
+            self.cut_calls(now);
         }
         self.work(now);
         self.expire_calls(now);
@@ -340,12 +345,14 @@ impl Machine for App {
         self.events.pop_front().or_else(|| self.media.as_mut()?.poll_stream())
     }
 
-    fn handle_datagram(&mut self, now: Instant, _socket: usize, from: SocketAddr, payload: Bytes) {
+    fn handle_datagram(&mut self, now: Instant, socket: usize, from: SocketAddr, payload: Bytes) {
         let now = self.tick(now);
-        if let Some(media) = &mut self.media {
-            media.handle_datagram(now, from, payload);
-            self.work(now);
-        }
+        self.media_datagram(now, socket, from, payload);
+    }
+
+    fn datagram_shard(&self, socket: usize, payload: &[u8]) -> Option<usize> {
+        let is_notice = self.media.as_ref().is_some_and(|media| media.is_for_notices(socket));
+        if is_notice { self.shared.shard_of_call(super::media::call_id(payload)?.as_bytes()) } else { None }
     }
 
     fn handle_plain(&mut self, now: Instant, id: u64, news: PlainNews) {

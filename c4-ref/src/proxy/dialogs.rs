@@ -9,7 +9,8 @@ use sip_core::uri::Uri;
 use sip_core::{Method, Request, Response, Target};
 
 use super::app::App;
-use super::record_route::{Content, Dialog, Holder};
+use super::media::text;
+use super::record_route::{Content, Dialog, Holder, Sides};
 use super::targets::{self, hops};
 
 /// Why a request inside a dialog is refused.
@@ -19,6 +20,15 @@ pub(super) enum Astray {
     NoRoute,
     /// The Request-URI is not the other side's remote target.
     ForeignTarget,
+}
+
+/// What our Record-Route in a response says.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    /// Where the two sides are.
+    pub(super) sides: Sides,
+    /// The hops between us and the called side, nearest first.
+    pub(super) behind: Vec<String>,
 }
 
 /// What the Route of a request inside a dialog says.
@@ -97,7 +107,8 @@ impl App {
         if !(101..300).contains(&code) || !refreshes || response.to_tag().is_none() {
             return;
         }
-        self.give_caller_its_route(now, response);
+        let recorded = self.give_caller_its_route(now, response);
+        self.watch(now, id, response, recorded.as_ref());
         let Some(request) = self.proxy.request_of_branch(id).filter(|request| request.to_tag().is_some()) else {
             return;
         };
@@ -109,23 +120,26 @@ impl App {
 
     /// Puts the caller's token in the place of the called side's (RFC 3261 §16.7 step 8): the topmost of ours that is not
     /// the caller's yet, for a request may have passed here twice.
-    fn give_caller_its_route(&self, now: Instant, response: &mut Response) {
+    fn give_caller_its_route(&self, now: Instant, response: &mut Response) -> Option<Recorded> {
         let values: Vec<&[u8]> = response.values(Header::RecordRoute).collect();
         for (at, value) in values.iter().enumerate() {
-            let Some((old, new)) = self.token_for_caller(now, response, &values, at, value) else { continue };
+            let Some((old, new, sides)) = self.token_for_caller(now, response, &values, at, value) else { continue };
+            let behind = values.iter().take(at).rev().filter(|value| !self.names_us(value)).map(|value| text(value));
+            let recorded = Recorded { sides, behind: behind.collect() };
             let replaced: Vec<Vec<u8>> = values
                 .iter()
                 .map(|value| match token_of(value) {
                     Some(token) if token == old => replace_once(value, old.as_bytes(), new.as_bytes()),
-                    _ => value.iter().copied().filter(|octet| !matches!(octet, b'\r' | b'\n')).collect(),
+                    _ => text(value).into_bytes(),
                 })
                 .collect();
             let _ = response.remove(Header::RecordRoute);
             for value in replaced {
                 let _ = response.push_back(Header::RecordRoute, value); // was received, without its folds
             }
-            return;
+            return Some(recorded);
         }
+        None
     }
 
     fn token_for_caller<'a>(
@@ -135,7 +149,7 @@ impl App {
         values: &[&[u8]],
         at: usize,
         value: &'a [u8],
-    ) -> Option<(&'a str, String)> {
+    ) -> Option<(&'a str, String, Sides)> {
         let token = token_of(value).filter(|_| self.names_us(value))?;
         let partner = |value: &&[u8]| token_of(value) == Some(token);
         let before = values.iter().skip(at + 1).skip_while(|value| partner(value)).copied();
@@ -149,7 +163,7 @@ impl App {
         let of_caller = Dialog { holder: Holder::Caller { callee_tag }, hops: &behind, ..of_callee };
         let caller = sides.caller.as_ref().map_or(([0, 0, 0, 0], 0).into(), |target| target.remote);
         let content = Content { sides, target: targets::Target::of_contact(response), relay };
-        Some((token, self.record_route.seal(unix, &of_caller, caller, &content)))
+        Some((token, self.record_route.seal(unix, &of_caller, caller, &content), content.sides))
     }
 
     fn names_us(&self, value: &[u8]) -> bool {

@@ -68,6 +68,10 @@ pub struct Settings {
     pub relays: Vec<Node>,
     /// What becomes of a call that none of them serves.
     pub relay_policy: Policy,
+    /// Where relays tell that a call's media has timed out.
+    pub relay_events: Option<SocketAddr>,
+    /// How often a relay is asked about each call.
+    pub relay_poll: Option<Duration>,
     /// Flags of offers and answers, as in [`Flags::from_text`](crate::ng::Flags::from_text).
     pub relay_flags: String,
     /// Bounds of the registrar.
@@ -150,6 +154,8 @@ impl Settings {
             peers: PeerTable::new(config.peer.iter().map(peer).collect()),
             relays: config.relay.iter().map(|relay| relay.0).collect(),
             relay_policy: config.relay_policy,
+            relay_events: config.relay_events().map_err(|why| SettingsError { key: "proxy.relay-events", why })?,
+            relay_poll: (config.relay_poll_s > 0).then(|| Duration::from_secs(config.relay_poll_s)),
             relay_flags: config.relay_flags.clone(),
             bounds: Bounds {
                 min_expires: seconds(config.registrar.min_expires_s),

@@ -58,8 +58,12 @@ impl Shared {
             let shard = via.and_then(|via| via.branch()).and_then(shard_of_branch).map(usize::from);
             return shard.filter(|shard| *shard < self.shards);
         }
-        let call_id = message.header(Header::CallId)?;
-        Some((self.hasher.hash_one(call_id) % self.shards as u64) as usize)
+        self.shard_of_call(message.header(Header::CallId)?)
+    }
+
+    /// Which shard the requests of a call belong to.
+    pub fn shard_of_call(&self, call_id: &[u8]) -> Option<usize> {
+        (self.shards > 1).then(|| (self.hasher.hash_one(call_id) % self.shards as u64) as usize)
     }
 
     /// Takes the nonce count of credentials that were right; an error when it was used before.

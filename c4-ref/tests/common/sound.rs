@@ -175,7 +175,7 @@ fn assert_relayed(message: &str, phone: &AudioPhone) {
 }
 
 /// A re-INVITE by `by`, answered by `other` with `answer`; both SDPs as the other side got them.
-fn reoffer(
+pub fn reoffer(
     by: &mut AudioPhone,
     dialog: &str,
     cseq: u32,
@@ -196,8 +196,8 @@ fn reoffer(
     (received, ok)
 }
 
-/// A call with sound both ways, hold, resume, a refused re-INVITE, and BYE.
-pub fn call_with_hold(server: u16) {
+/// A call with sound both ways: the phones, the INVITE as the callee got it and the 200 as the caller got it.
+pub fn call(server: u16) -> (AudioPhone, AudioPhone, String, String) {
     let mut alice = AudioPhone::new("alice", "127.0.0.1", server);
     let mut bob = AudioPhone::new("bob", "127.0.0.1", server);
     bob.sip.register();
@@ -212,7 +212,12 @@ pub fn call_with_hold(server: u16) {
     alice.sip.send(&ack);
     bob.sip.expect("ACK ");
     both_hear(&mut alice, audio_of(&ok), &mut bob, audio_of(&received));
+    (alice, bob, received, ok)
+}
 
+/// A call with sound both ways, hold, resume, a refused re-INVITE, and BYE.
+pub fn call_with_hold(server: u16) {
+    let (mut alice, mut bob, _, ok) = call(server);
     let (held, hold_ok) = reoffer(&mut alice, &ok, 2, &mut bob, ("sendonly", "recvonly"));
     assert_eq!((direction_of(&held), direction_of(&hold_ok)), ("sendonly", "recvonly"));
     is_heard(&mut alice, audio_of(&hold_ok), &mut bob);

@@ -15,6 +15,7 @@ mod dialogs;
 mod harness;
 mod limits;
 mod media;
+mod media_ends;
 mod registrations;
 mod shards;
 mod targets;

@@ -11,23 +11,23 @@ use sip_core::header::Header;
 
 use crate::harness::{Call, Req, Rig, Sent, address, invite, ms, open, reply, s};
 
-const ALICE: &str = "192.0.2.1:5060";
-const BOB: &str = "192.0.2.2:5060";
+pub(crate) const ALICE: &str = "192.0.2.1:5060";
+pub(crate) const BOB: &str = "192.0.2.2:5060";
 const DESK: &str = "192.0.2.3:5060";
 const BOB_URI: &str = "sip:bob@192.0.2.2:5060";
 const DESK_URI: &str = "sip:bob@192.0.2.3:5060";
 
 /// One question to a relay.
 #[derive(Debug)]
-struct Asked {
-    relay: SocketAddr,
+pub(crate) struct Asked {
+    pub(crate) relay: SocketAddr,
     cookie: String,
-    request: Request,
+    pub(crate) request: Request,
 }
 
 impl Asked {
     /// Command, tags, and whether it names a branch.
-    fn what(&self) -> String {
+    pub(crate) fn what(&self) -> String {
         let Request { command, from_tag, to_tag, via_branch, .. } = &self.request;
         let branch = if via_branch.is_some() { " branch" } else { "" };
         format!("{} {from_tag}>{}{branch}", command.as_str(), to_tag.as_deref().unwrap_or_default())
@@ -38,17 +38,17 @@ impl Asked {
     }
 }
 
-fn with_relays(relays: &[&str], policy: Policy) -> config::Proxy {
+pub(crate) fn with_relays(relays: &[&str], policy: Policy) -> config::Proxy {
     let text: Vec<String> = relays.iter().map(|relay| format!("\"{relay}\"")).collect();
     let text = format!("[proxy]\nrelay = [{}]", text.join(", "));
     let relay = config::load::load("", &text, &[]).unwrap().proxy.relay;
     config::Proxy { relay, relay_policy: policy, ..open() }
 }
 
-const ONE: &str = "udp:10.9.0.1:2223";
-const TWO: &str = "udp:10.9.0.2:2223";
+pub(crate) const ONE: &str = "udp:10.9.0.1:2223";
+pub(crate) const TWO: &str = "udp:10.9.0.2:2223";
 
-fn rig_of(relays: &[&str], policy: Policy) -> Rig {
+pub(crate) fn rig_of(relays: &[&str], policy: Policy) -> Rig {
     let mut rig = Rig::new(&with_relays(relays, policy));
     rig.registered("bob", BOB, "");
     rig
@@ -60,7 +60,7 @@ fn rig() -> Rig {
 
 impl Rig {
     /// What the relays were asked since the last look, without repetitions.
-    fn asked(&mut self) -> Vec<Asked> {
+    pub(crate) fn asked(&mut self) -> Vec<Asked> {
         let mut asked: Vec<Asked> = Vec::new();
         for datagram in std::mem::take(&mut self.relayed) {
             let at = datagram.payload.iter().position(|octet| *octet == b' ').unwrap();
@@ -75,13 +75,13 @@ impl Rig {
     }
 
     /// The one question.
-    fn question(&mut self) -> Asked {
+    pub(crate) fn question(&mut self) -> Asked {
         let mut asked = self.asked();
         assert_eq!(asked.len(), 1, "{asked:#?}");
         asked.remove(0)
     }
 
-    fn relay_says(&mut self, asked: &Asked, reply: &Reply) {
+    pub(crate) fn relay_says(&mut self, asked: &Asked, reply: &Reply) {
         let payload = [asked.cookie.as_bytes(), b" ", &reply.to_vec()].concat();
         self.app.handle_datagram(self.now, 0, asked.relay, payload.into());
         self.drain();
@@ -99,12 +99,12 @@ impl Rig {
         asked
     }
 
-    fn media(&mut self, counter: &str) -> u64 {
+    pub(crate) fn media(&mut self, counter: &str) -> u64 {
         self.stats()["media"][counter].as_u64().unwrap()
     }
 
     /// Bob answers alice's call by the relay.
-    fn relayed_call(&mut self) -> Call {
+    pub(crate) fn relayed_call(&mut self) -> Call {
         self.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
         let offer = self.question();
         self.relay_serves(&offer, "to-bob");
@@ -130,11 +130,11 @@ fn answer(request: &Sent, status: &str, tag: &str, contact: &str, sdp: &str) -> 
     format!("{head}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len())
 }
 
-fn body(sent: &Sent) -> String {
+pub(crate) fn body(sent: &Sent) -> String {
     String::from_utf8(sent.message.body().to_vec()).unwrap()
 }
 
-fn reinvite(call: &Call, of_caller: bool, cseq: u32, sdp: &str) -> Req {
+pub(crate) fn reinvite(call: &Call, of_caller: bool, cseq: u32, sdp: &str) -> Req {
     let request = if of_caller { call.of_caller("INVITE", cseq) } else { call.of_callee("INVITE", cseq) };
     let contact = if of_caller { "<sip:alice@192.0.2.1:5060>" } else { "<sip:bob@192.0.2.2:5060>" };
     request.header("Contact", contact).body(sdp)

@@ -63,6 +63,9 @@ impl App {
             (Step::Bye, Some(way)) if said => {
                 let (caller, callee) = session.parties.sides(way.from_caller);
                 media.delete(now, node, &session.parties, Scope::Side { caller, callee });
+                if let Some(watch) = &mut media.watch {
+                    watch.remove(&session.parties.call_id, caller, callee);
+                }
                 media.forget_move(&session.parties, way);
             }
             (Step::Offer | Step::Late, None) if !answered => media.delete(now, node, &session.parties, Scope::Call),

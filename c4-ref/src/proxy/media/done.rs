@@ -6,21 +6,27 @@ use bytes::Bytes;
 
 use super::super::app::App;
 use super::delete::Scope;
-use super::{Job, Media};
+use super::{Job, LOST, Media, Policy};
 use crate::ng::Reply;
 use crate::ng::client::{Event, Failure, NodeId};
 
 impl Media {
     /// The next event of the client that is about a call.
-    pub(in super::super) fn poll_event(&mut self) -> Option<Event> {
+    pub(in super::super) fn poll_event(&mut self, now: Instant, policy: Policy) -> Option<Event> {
+        let ends = policy == Policy::Refuse && self.watch.is_some();
         loop {
             match self.client.poll_event()? {
                 Event::Connect { connection, address } => {
                     self.connects.push_back((connection.0, address));
                 }
-                Event::NodeDown(_) => self.counters.nodes_lost += 1,
+                Event::NodeDown(node) => {
+                    self.counters.nodes_lost += 1;
+                    if ends {
+                        self.lost.push((node, now + LOST));
+                    }
+                }
+                Event::NodeUp(node) => self.lost.retain(|(lost, _)| *lost != node),
                 done @ Event::Done { .. } => return Some(done),
-                _ => {}
             }
         }
     }
@@ -49,6 +55,14 @@ impl App {
             media.counters.failures += u64::from(!matches!(result, Ok(Reply::Ok(_))));
             return;
         };
+        if let Job::Query(key) = job {
+            let unix = self.wall.unix_at(now);
+            let when = |at: u64| now.checked_sub(unix.saturating_sub(std::time::Duration::from_secs(at)));
+            if let Ok(reply) = &result {
+                media.told(key, reply, when);
+            }
+            return self.cut_calls(now);
+        }
         let served = media.description(node, result);
         match job {
             Job::Request { context, branch, .. } if media.sessions.contains_key(&context) => {
@@ -61,6 +75,7 @@ impl App {
                 }
             }
             Job::Response(client) => self.answered(now, client, served.map(|(_, sdp)| sdp)),
+            Job::Query(_) => {}
             Job::Ack(key) => self.ack_answered(now, key, served.map(|(_, sdp)| sdp)),
         }
     }

@@ -8,6 +8,7 @@
 //! | a branch of a fork that fails | `delete` of that branch |
 //! | an INVITE that makes no dialog | `delete` of the call |
 //! | BYE that was answered | `delete` of the called side's tag |
+//! | BYE to both sides | the relay has told that the media timed out, or does not know the call any more |
 //!
 //! A refused re-INVITE or UPDATE deletes nothing: the session stays as it was (RFC 3261 §14.1). Bodies that are no SDP
 //! pass as they are.
@@ -19,12 +20,15 @@
 mod ack;
 mod answer;
 mod body;
+mod cut;
 mod delete;
 mod done;
 mod hold;
+mod notice;
 mod offer;
 mod pin;
 mod session;
+mod watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
@@ -44,9 +48,12 @@ use crate::machine::{Datagram, Event, PlainNews};
 use crate::ng::client::{self, Client, ConnectionId, NodeId, RequestId, To};
 use crate::ng::{Flags, Request};
 use ack::HeldAck;
+pub(super) use cut::text;
 pub(super) use hold::Leg;
+pub(super) use notice::call_id;
 pub(super) use session::{Departure, Prepared};
 use session::{Parties, Session};
+use watch::Watch;
 
 /// Before a relay that does not answer is given up: this often, this long apart.
 const TRIES: u32 = 3;
@@ -57,6 +64,8 @@ const PATIENCE: Duration = Duration::from_millis(1200);
 pub const MOST_WAIT: Duration = Duration::from_millis(1200 + 600);
 /// Between two pings of a relay.
 const PING: Duration = Duration::from_secs(2);
+/// How long a relay is down before its calls are ended, where the policy ends them: a restart is no reason.
+const LOST: Duration = Duration::from_secs(10);
 /// Requests to the relays under way, for each shard.
 const MAX_REQUESTS: usize = 16_384;
 
@@ -67,7 +76,7 @@ pub enum Policy {
     /// It goes on without a relay.
     #[default]
     Pass,
-    /// The caller gets 503.
+    /// The caller gets 503. The calls of a relay that is down for ten seconds end.
     Refuse,
 }
 
@@ -97,6 +106,12 @@ pub(super) struct Media {
     offered: HashSet<u64, BuildSipHasher>,
     /// Dialogs whose relay is another one than their routes say.
     moved: HashMap<u64, NodeId, BuildSipHasher>,
+    /// Answered calls, where there is something to hear of them.
+    watch: Option<Box<Watch>>,
+    /// Relays that are down, and when their calls end.
+    lost: Vec<(NodeId, Instant)>,
+    /// The plain socket for notices.
+    notices: Option<usize>,
     /// Connections to be made.
     connects: VecDeque<(u64, SocketAddr)>,
     /// Octets for connections, and whether to close them.
@@ -115,6 +130,8 @@ enum Job {
     Response(ClientId),
     /// An ACK.
     Ack(u64),
+    /// Nobody: a watched call is asked about.
+    Query(u64),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -127,6 +144,10 @@ struct Counters {
     refused: u64,
     reanchored: u64,
     nodes_lost: u64,
+    notices: u64,
+    stray_notices: u64,
+    queries: u64,
+    cut: u64,
 }
 
 impl Media {
@@ -145,6 +166,8 @@ impl Media {
             max_requests: MAX_REQUESTS,
             ..client::Config::new(settings.relays.clone())
         };
+        let ends = settings.relay_policy == Policy::Refuse;
+        let watches = ends || settings.relay_events.is_some() || settings.relay_poll.is_some();
         let key = seed.first_chunk().copied().unwrap_or_default();
         let hasher = BuildSipHasher::new(key);
         Some(Box::new(Media {
@@ -157,6 +180,9 @@ impl Media {
             ack_order: VecDeque::new(),
             offered: HashSet::with_hasher(hasher.clone()),
             moved: HashMap::with_hasher(hasher.clone()),
+            watch: watches.then(|| Box::new(Watch::new(hasher.clone(), settings.relay_poll))),
+            lost: Vec::new(),
+            notices: settings.relay_events.map(|_| sockets(settings).len()),
             connects: VecDeque::new(),
             writes: VecDeque::new(),
             has_v4: sockets(settings).first().is_some_and(SocketAddr::is_ipv4),
@@ -182,11 +208,17 @@ impl Media {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.client.handle_timeout(now);
+        self.look_after(now);
     }
 
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let waits = !self.writes.is_empty() || !self.connects.is_empty();
-        if waits { Some(now) } else { self.client.poll_timeout() }
+        if waits {
+            return Some(now);
+        }
+        let watch = self.watch.as_ref().and_then(|watch| watch.poll_timeout(now));
+        let lost = self.lost.iter().map(|(_, at)| *at);
+        self.client.poll_timeout().into_iter().chain(watch).chain(lost).min()
     }
 
     /// The next datagram to a relay. Octets for connections that stand before it are put aside.
@@ -229,13 +261,17 @@ impl Media {
 
     /// Counters of this shard, and how the relays do as it sees them.
     pub(super) fn to_json(&self) -> Map<String, Value> {
-        let Counters { offers, answers, deletes, failures, passed, refused, reanchored, nodes_lost } = self.counters;
+        let Counters { offers, answers, deletes, failures, passed, refused, reanchored, nodes_lost, .. } =
+            self.counters;
+        let Counters { notices, stray_notices, queries, cut, .. } = self.counters;
+        let watched = self.watch.as_ref().map_or(0, |watch| watch.len());
         let up = self.client.nodes().filter(|(.., up)| *up).count();
         let down = self.client.nodes().count() - up;
         let values = json!({
             "offers": offers, "answers": answers, "deletes": deletes, "failed": failures,
             "passed-without-relay": passed, "refused-without-relay": refused, "moved-to-another-relay": reanchored,
             "relays-lost": nodes_lost, "relays-up": up, "relays-down": down, "waiting": self.jobs.len(),
+            "watched": watched, "notices": notices, "stray-notices": stray_notices, "queries": queries, "ended-calls": cut,
         });
         match values {
             Value::Object(map) => map,
@@ -244,7 +280,13 @@ impl Media {
     }
 
     /// For the hash of the shard in tests.
-    pub(super) fn sizes(&self) -> [usize; 4] {
-        [self.jobs.len(), self.sessions.len(), self.legs.len(), self.connects.len() + self.writes.len()]
+    pub(super) fn sizes(&self) -> [usize; 5] {
+        [
+            self.watch.as_ref().map_or(0, |watch| watch.len()),
+            self.jobs.len(),
+            self.sessions.len(),
+            self.legs.len(),
+            self.connects.len() + self.writes.len(),
+        ]
     }
 }

@@ -46,8 +46,14 @@ impl App {
         let way = departure.way().cloned();
         let began_without = way.as_ref().is_some_and(|way| way.relay == pin::NONE);
         let step = if began_without { None } else { media.step(request, way.is_some()) };
-        let Some(step) = step else { return self.leave(now, context, departure, pin::NONE) };
-        let parties = Arc::new(Parties::of(request));
+        let (parties, cseq) = (Parties::of(request), request.cseq().seq);
+        if let Some(way) = &way {
+            self.note_request(&parties, way, cseq);
+        }
+        let (Some(step), Some(media)) = (step, &mut self.media) else {
+            return self.leave(now, context, departure, pin::NONE);
+        };
+        let parties = Arc::new(parties);
         let node = match &way {
             Some(way) => media.relay_of(&parties, way).filter(|node| step == Step::Bye || media.is_up(*node)),
             None if step == Step::Late => media.client.node_for(&parties.call_id),

@@ -33,6 +33,10 @@ impl Media {
     /// A dialog is served by another relay than its routes say.
     pub(super) fn remember_move(&mut self, parties: &Parties, way: &Way, node: NodeId) {
         self.counters.reanchored += 1;
+        let (caller, callee) = parties.sides(way.from_caller);
+        if let Some(watched) = self.watch.as_mut().and_then(|watch| watch.get_mut(&parties.call_id, caller, callee)) {
+            watched.node = node;
+        }
         let key = self.dialog_key(parties, way);
         if self.moved.len() < MAX_MOVED || self.moved.contains_key(&key) {
             self.moved.insert(key, node);
