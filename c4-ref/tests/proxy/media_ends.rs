@@ -132,7 +132,8 @@ fn a_relay_that_is_asked_and_knows_the_call_no_more_ends_it() {
     rig.relay_says(&query, &Reply::error("Unknown call-id"));
     rig.find("BYE", ALICE);
     rig.find("BYE", BOB);
-    assert_eq!((&rig.records[0]["duration_ms"], rig.media("queries")), (&7000.into(), 2));
+    assert_eq!(rig.records[0]["duration_ms"], 7000);
+    assert_eq!(rig.media("queries"), 2);
 }
 
 #[test]
@@ -161,7 +162,7 @@ fn a_call_that_moved_is_not_lost_with_its_first_relay() {
     let first = rig.question();
     rig.dead = vec![first.relay];
     rig.pass(ms(700));
-    let second = rig.question();
+    let second = rig.asked().pop().unwrap();
     assert_ne!(second.relay, first.relay);
     rig.relay_says(&second, &Reply::with_sdp("two".into()));
     let again = rig.find("INVITE", BOB);
