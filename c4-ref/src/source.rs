@@ -10,6 +10,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use sip_core::Transport;
+use sip_core::header::write_address;
 
 use crate::identity::MAX_IDENTITIES;
 
@@ -41,7 +42,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a header value. `None`: not one that [`fmt::Display`] wrote.
+    /// Reads a header value. `None`: not one that [`write`](Source::write) wrote.
     pub fn parse(value: &[u8]) -> Option<Source> {
         let text = std::str::from_utf8(value).ok()?;
         let (peer, rest) = text.split_once(";listener=")?;
@@ -56,23 +57,40 @@ impl Source {
         }
         Some(Source { transport, remote, listener, identities })
     }
+
+    /// Appends the header value, without the formatting machinery: it is written for every message that goes inside.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let transport = self.transport.uri_param().as_bytes();
+        let endpoint = |out: &mut Vec<u8>, before: &[u8], address: SocketAddr| {
+            out.extend_from_slice(before);
+            out.extend_from_slice(transport);
+            out.push(b':');
+            match address {
+                SocketAddr::V4(_) => write_address(out, address),
+                // With the scope of a link-local address.
+                SocketAddr::V6(_) => out.extend_from_slice(address.to_string().as_bytes()),
+            }
+        };
+        endpoint(out, b"", self.remote);
+        endpoint(out, b";listener=", self.listener);
+        for identity in self.identities.iter().take(MAX_IDENTITIES) {
+            out.extend_from_slice(IDENTITY.as_bytes());
+            for c in identity.chars().filter(|c| !c.is_control()) {
+                if matches!(c, '"' | '\\') {
+                    out.push(b'\\');
+                }
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            out.push(b'"');
+        }
+    }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = self.transport.uri_param();
-        write!(f, "{transport}:{};listener={transport}:{}", self.remote, self.listener)?;
-        for identity in self.identities.iter().take(MAX_IDENTITIES) {
-            f.write_str(IDENTITY)?;
-            for c in identity.chars().filter(|c| !c.is_control()) {
-                if matches!(c, '"' | '\\') {
-                    f.write_str("\\")?;
-                }
-                write!(f, "{c}")?;
-            }
-            f.write_str("\"")?;
-        }
-        Ok(())
+        let mut out = Vec::new();
+        self.write(&mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
     }
 }
 

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use c4_ref::config::cli::{self, Args};
 use c4_ref::demo;
-use c4_ref::io::heap::Counted;
+use c4_ref::io::heap::Allocator;
 use c4_ref::io::operator::{self, Socket};
 use c4_ref::io::program::{self, Failure};
 use c4_ref::io::{ladder, roles};
 use clap::Parser;
 
 #[global_allocator]
-static HEAP: Counted = Counted::SYSTEM;
+static HEAP: Allocator = Allocator::MIMALLOC;
 
 /// Load balancer, proxy and media relay in one process, and questions to running ones
 #[derive(Parser)]

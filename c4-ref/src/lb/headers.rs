@@ -1,7 +1,5 @@
 //! What crosses from outside to the proxies, and what does not.
 
-use std::fmt::Write as _;
-
 use sip_core::header::Header;
 use sip_core::message::{BadValue, Request, Response};
 
@@ -17,7 +15,7 @@ macro_rules! sanitize {
             message: &mut $message,
             peer: bool,
             source: &Source,
-            out: &mut String,
+            out: &mut Vec<u8>,
         ) -> Result<(), BadValue> {
             if !peer {
                 for header in ASSERTED {
@@ -25,7 +23,7 @@ macro_rules! sanitize {
                 }
             }
             out.clear();
-            _ = write!(out, "{source}");
+            source.write(out);
             message.set(HEADER, &out)
         }
     };

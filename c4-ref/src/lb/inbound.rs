@@ -156,7 +156,7 @@ impl Lb {
             routes::record(&mut request, &self.keys, unix, &token, passage, &mut self.scratch)?;
         }
         let source = self.source(arrival);
-        sanitize_request(&mut request, arrival.peer, &source, &mut self.text)?;
+        sanitize_request(&mut request, arrival.peer, &source, &mut self.scratch)?;
         let destination = match to.transport {
             Transport::Udp => Destination::Flow(Flow::udp(egress.bind, to.address)),
             transport => Destination::Target(Target::new(transport, to.address)),

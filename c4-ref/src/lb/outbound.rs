@@ -166,12 +166,11 @@ impl Lb {
         request.set_received(arrival.flow.remote);
         // Max-Forwards 0 was refused before.
         _ = sip_core::proxy::max_forwards::decrement(&mut request);
-        let unix = self.unix();
-        super::via::push(&mut request, &self.keys, unix, egress, branch, &back)?;
         if egress.1.is_reliable() {
             request.complete_length();
         }
-        self.send(destination, request.to_bytes());
+        let payload = super::via::forwarded(&request, &self.keys, self.unix(), egress, branch, &back)?;
+        self.send(destination, payload);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use nat::reply::Side;
 use sip_core::StatusCode;
 use sip_core::flow::Destination;
+use sip_core::header::Header;
 use sip_core::message::Response;
 use sip_core::proxy::next_hop;
 
@@ -29,13 +30,13 @@ impl Lb {
         let call = self.call_key(response.call_id(), response.from_tag());
         self.calls.touch(self.now, call);
         response.pop_via();
-        if response.via().is_none() {
+        if response.header(Header::Via).is_none() {
             return self.stats.bump(Counter::StrayResponses);
         }
         let edited = match back.to {
             Side::Inside if arrival.side == Side::Outside => {
                 let source = self.source(arrival);
-                sanitize_response(&mut response, arrival.peer, &source, &mut self.text)
+                sanitize_response(&mut response, arrival.peer, &source, &mut self.scratch)
             }
             _ => response.remove(HEADER).map(|_| ()),
         };

@@ -1,5 +1,6 @@
 //! Our own Via: a deterministic branch, and the way back of the response as a token beside it.
 
+use bytes::Bytes;
 use nat::keys::KeyRing;
 use nat::path::TokenError;
 use nat::reply::{ReplyToken, Side};
@@ -12,15 +13,15 @@ use super::listeners::Listener;
 /// Name of the parameter that holds the token.
 const TOKEN: &str = "c4";
 
-/// Puts our Via on top of a request: it speaks for `egress` over `transport`, and its response goes to `back`.
-pub(super) fn push(
-    request: &mut Request,
+/// A request with our Via on top: it speaks for `egress` over `transport`, and its response goes to `back`.
+pub(super) fn forwarded(
+    request: &Request,
     keys: &KeyRing,
     unix: u64,
     egress: (&Listener, Transport),
     branch: &str,
     back: &ReplyToken,
-) -> Result<(), BadValue> {
+) -> Result<Bytes, BadValue> {
     let (listener, transport) = egress;
     let mut via = Vec::with_capacity(160);
     via.extend_from_slice(b"SIP/2.0/");
@@ -35,7 +36,7 @@ pub(super) fn push(
     via.extend_from_slice(branch.as_bytes());
     via.extend_from_slice(b";c4=");
     keys.seal_reply(back, branch.as_bytes(), unix, &mut via);
-    request.push_via(std::str::from_utf8(&via).map_err(|_| BadValue::Grammar)?)
+    request.forwarded(&via)
 }
 
 /// The way back that our Via says, if it is ours.

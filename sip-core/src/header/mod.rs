@@ -96,3 +96,19 @@ pub(crate) fn write_ip(out: &mut Vec<u8>, ip: std::net::IpAddr) {
         std::net::IpAddr::V6(ip) => out.extend_from_slice(ip.to_string().as_bytes()),
     }
 }
+
+/// Appends an address and its port as sent-by and hostport write them (RFC 3261 §25.1), an IPv6 address in brackets.
+///
+/// ```
+/// use c4_sip_core::header::write_address;
+/// let mut out = Vec::new();
+/// write_address(&mut out, "192.0.2.1:5060".parse().unwrap());
+/// write_address(&mut out, "[2001:db8::1]:5061".parse().unwrap());
+/// assert_eq!(out, b"192.0.2.1:5060[2001:db8::1]:5061");
+/// ```
+pub fn write_address(out: &mut Vec<u8>, address: std::net::SocketAddr) {
+    let v6 = address.is_ipv6();
+    out.extend_from_slice(if v6 { b"[" } else { b"" });
+    write_ip(out, address.ip());
+    write_number(out, if v6 { b"]:" } else { b":" }, u64::from(address.port()));
+}

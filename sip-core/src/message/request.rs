@@ -7,7 +7,7 @@ use std::ops::Deref;
 use super::Message;
 use super::error::BadValue;
 use super::response::Response;
-use crate::header::grammar::{decimal, text, trim};
+use crate::header::grammar::{decimal, is_clean, text, trim};
 use crate::header::{CSeq, Header, Name, NameAddr, TypedHeader, Via};
 use crate::{Method, StatusCode};
 
@@ -276,6 +276,15 @@ impl Request {
     /// The topmost Via with what [`Via::received_from`] made of it.
     pub(crate) fn set_received_via(&mut self, value: &[u8]) {
         _ = self.message.replace_front_value(Header::Via, value);
+    }
+
+    /// The request as it is sent on, with another Via on top: cheaper than to push the Via first. That it is a Via is the
+    /// caller's promise.
+    ///
+    /// # Errors
+    /// [`BadValue::Octet`] for CR, LF or NUL in it.
+    pub fn forwarded(&self, via: &[u8]) -> Result<Bytes, BadValue> {
+        if is_clean(via) { Ok(self.message.to_bytes_with_via(via)) } else { Err(BadValue::Octet) }
     }
 
     /// The answer with the default reason phrase: Via, From, To, Call-ID and CSeq are copied (RFC 3261 §8.2.6.2).

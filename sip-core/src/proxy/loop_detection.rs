@@ -31,14 +31,18 @@ impl LoopHash {
     /// What is put at the end of a branch: a dot and 16 hexadecimal digits.
     pub fn suffix(self) -> String {
         let mut out = String::with_capacity(17);
+        self.write_suffix(&mut out);
+        out
+    }
+
+    pub(super) fn write_suffix(self, out: &mut String) {
         out.push('.');
         out.extend(Hex(self.0).digits());
-        out
     }
 
     /// Whether a branch ends with this hash.
     pub fn ends(self, branch: &str) -> bool {
-        branch.strip_suffix(self.suffix().as_str()).is_some()
+        branch.ends_with(self.suffix().as_str())
     }
 
     /// Whether the request went by here before with the same hash (RFC 5393 §4.2.2).

@@ -39,7 +39,12 @@ pub fn branch(key: HashKey, source: IpAddr, request: &Request, loop_hash: LoopHa
         hash.number(u64::from(request.cseq().seq));
         hash.part(request.uri().as_bytes());
     }
-    format!("{MAGIC_COOKIE}{MARK}{}{}", Hex(hash.finish()), loop_hash.suffix())
+    let mut branch = String::with_capacity(MAGIC_COOKIE.len() + MARK.len() + 33);
+    branch.push_str(MAGIC_COOKIE);
+    branch.push_str(MARK);
+    branch.extend(Hex(hash.finish()).digits());
+    loop_hash.write_suffix(&mut branch);
+    branch
 }
 
 /// Whether a branch is one that [`branch`] made; by its shape, not by its key.
