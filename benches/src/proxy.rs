@@ -15,7 +15,8 @@ const CALLEE: &str = "10.0.0.2:5060";
 const RECORD_ROUTE: &str = "<sip:10.0.0.9;lr;did=0123456789abcdef>";
 /// A thousand calls a second.
 const PACE: Duration = Duration::from_millis(1);
-const SDP: &str = "v=0\r\no=- 20518 0 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n\
+/// The body of an INVITE and of its 200.
+pub(crate) const SDP: &str = "v=0\r\no=- 20518 0 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n\
     m=audio 54400 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n";
 
 /// Their names, without making their state.
@@ -59,21 +60,19 @@ impl Rig {
 
     fn call(&mut self) -> Option<usize> {
         let n = self.next();
-        let invite =
-            self.input(self.caller, self.request("INVITE", "sip:b@example.com", n, "Max-Forwards: 70\r\n", SDP))?;
+        let invite = self.input(self.caller, request("INVITE", "sip:b@example.com", n, "Max-Forwards: 70\r\n", SDP))?;
         self.input(self.callee, answer(&invite.payload, "180 Ringing", ""))?;
         let answered = self.input(self.callee, answer(&invite.payload, "200 OK", SDP))?;
         let route = "Route: <sip:10.0.0.9;lr;did=0123456789abcdef>\r\nMax-Forwards: 70\r\n";
-        self.input(self.caller, self.request("ACK", "sip:b@10.0.0.2", n, route, ""))?;
-        let bye = self.input(self.caller, self.request("BYE", "sip:b@10.0.0.2", n, route, ""))?;
+        self.input(self.caller, request("ACK", "sip:b@10.0.0.2", n, route, ""))?;
+        let bye = self.input(self.caller, request("BYE", "sip:b@10.0.0.2", n, route, ""))?;
         let last = self.input(self.callee, answer(&bye.payload, "200 OK", ""))?;
         Some(answered.payload.len() + last.payload.len())
     }
 
     fn options(&mut self) -> Option<usize> {
         let n = self.next();
-        let request =
-            self.input(self.caller, self.request("OPTIONS", "sip:b@10.0.0.2", n, "Max-Forwards: 70\r\n", ""))?;
+        let request = self.input(self.caller, request("OPTIONS", "sip:b@10.0.0.2", n, "Max-Forwards: 70\r\n", ""))?;
         self.input(self.callee, answer(&request.payload, "200 OK", "")).map(|sent| sent.payload.len())
     }
 
@@ -120,23 +119,24 @@ impl Rig {
         let branch = Branch { record_route: vec![RECORD_ROUTE.to_owned()], ..Branch::to("sip:b@10.0.0.2", target) };
         self.proxy.forward(self.now, &mut self.layer, id, vec![branch]).ok()
     }
+}
 
-    fn request(&self, method: &str, uri: &str, n: u64, lines: &str, body: &str) -> Bytes {
-        let tag = if uri.ends_with('2') { ";tag=callee" } else { "" };
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        let text = format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bK{method}{n};rport\r\n{lines}\
-             From: \"A\" <sip:a@example.com>;tag=caller{n}\r\nTo: <sip:b@example.com>{tag}\r\nCall-ID: {n}@10.0.0.1\r\n\
-             CSeq: 1 {method}\r\nContact: <sip:a@{CALLER}>\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE\r\n\
-             Supported: replaces, timer, 100rel\r\nUser-Agent: Phone 5.0.1\r\n{kind}Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        Bytes::from(text)
-    }
+/// A request of the caller's.
+pub(crate) fn request(method: &str, uri: &str, n: u64, lines: &str, body: &str) -> Bytes {
+    let tag = if uri.ends_with('2') { ";tag=callee" } else { "" };
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let text = format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bK{method}{n};rport\r\n{lines}\
+         From: \"A\" <sip:a@example.com>;tag=caller{n}\r\nTo: <sip:b@example.com>{tag}\r\nCall-ID: {n}@10.0.0.1\r\n\
+         CSeq: 1 {method}\r\nContact: <sip:a@{CALLER}>\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE\r\n\
+         Supported: replaces, timer, 100rel\r\nUser-Agent: Phone 5.0.1\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    Bytes::from(text)
 }
 
 /// The callee's answer, cut from the request with as little work as can be: its lines are not read.
-fn answer(request: &[u8], status: &str, body: &str) -> Bytes {
+pub(crate) fn answer(request: &[u8], status: &str, body: &str) -> Bytes {
     let text = std::str::from_utf8(request).unwrap_or_default();
     let mut out = BytesMut::with_capacity(1024);
     out.put(format!("SIP/2.0 {status}\r\n").as_bytes());

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use c4_benches::sip::OPERATIONS;
-use c4_benches::{ng, proxy, register, relay, sdp, transaction};
+use c4_benches::{lb, ng, proxy, register, relay, sdp, transaction};
 use sip_core::Limits;
 
 fn main() -> ExitCode {
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         OPERATIONS.iter().for_each(|(name, _, _)| println!("{name}"));
         let others = proxy::NAMES
             .iter()
+            .chain(&lb::NAMES)
             .chain(&register::NAMES)
             .chain(&ng::NAMES)
             .chain(&relay::NAMES)
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     };
     let times = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(1);
     let made = proxy::operation(&name)
+        .or_else(|| lb::operation(&name))
         .or_else(|| register::operation(&name))
         .or_else(|| ng::operation(&name))
         .or_else(|| sdp::operation(&name))
