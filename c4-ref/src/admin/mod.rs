@@ -63,6 +63,11 @@ pub const METHODS: &[Method] = &[
         help: "all that the relay knows of a call, as `query`; params {\"call-id\": ...}; null: there is none",
         scope: Scope::All,
     },
+    Method {
+        name: "relay.drain",
+        help: "take no new calls and keep those that are there; params {\"on\": false}: take them again",
+        scope: Scope::One,
+    },
     Method { name: "tls.reload", help: "read the certificate files again", scope: Scope::Driver },
     Method {
         name: "reload",

@@ -70,6 +70,15 @@ pub enum Relay {
         /// Its Call-ID
         call_id: String,
     },
+    /// Take no new calls, and keep those that are there
+    Drain {
+        /// Where it is
+        #[command(flatten)]
+        socket: Socket,
+        /// Take new calls again
+        #[arg(long)]
+        off: bool,
+    },
 }
 
 /// Asks the media relay.
@@ -80,6 +89,9 @@ pub fn relay(question: &Relay) -> Result<String, Failure> {
     let programs = ["c4", "c4-relay"];
     match question {
         Relay::List { socket } => ask(socket, "relay.list", &programs, None),
+        Relay::Drain { socket, off } => {
+            Ok(admin::lines(&answer(socket, "relay.drain", &programs, &json!({ "on": !off }))?, None))
+        }
         Relay::Show { socket, call_id } => {
             match answer(socket, "relay.show", &programs, &json!({ "call-id": call_id }))? {
                 Value::Null => Err(Failure::software("there is no such call")),

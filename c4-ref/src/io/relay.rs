@@ -1,14 +1,18 @@
 //! From `[relay]` to running workers.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::media::MediaOptions;
 use super::program::{Failure, Running, random, worker_count};
 use super::{Options, Server, Sockets, files};
 use crate::config::{self, Config, Listener};
+use crate::machine::News;
+use crate::net::Network;
 use crate::ng;
-use crate::relay::{Relay, Sessions, Settings, media};
+use crate::ng::bencode::Limits;
+use crate::relay::{Relay, Sessions, Settings, Timeouts, Update, media};
 
 /// Starts the media relay of `[relay]`.
 ///
@@ -34,16 +38,33 @@ pub(super) fn start(config: &Config, options: &Options) -> Result<Running, Failu
         Ok(Relay::new(now, settings(config, media, sessions.clone(), mark.clone(), unix)))
     };
     let machines = (0..workers).map(machine).collect::<Result<Vec<_>, Failure>>()?;
-    let mut server = ng::server::Config::default();
-    if !config.allow.is_empty() {
-        server.allow.clone_from(&config.allow);
-    }
     // A description as long as may be, and the keys around it.
-    server.limits.octets = sdp::Limits::default().max_octets + (8 << 10);
+    let limits = Limits { octets: sdp::Limits::default().max_octets + (8 << 10), ..Limits::default() };
+    let server = ng::server::Config { allow: allow(config), limits, ..ng::server::Config::default() };
     let server = ng::server::Server::new(server, random()?, now);
     let (ng, max_sockets) = (Some((server, sockets)), options.max_connections);
     let options = MediaOptions { name: options.name, ng, notify, max_sockets, key: random()? };
-    Ok(Server::start_media(machines, options).map_err(Failure::system)?.into())
+    let server = Server::start_media(machines, options).map_err(Failure::system)?;
+    let reread = |new: &Config| {
+        let new = &new.relay;
+        let (max_sessions, timeouts, allow) = (new.max_sessions, timeouts(new), allow(new));
+        Ok(Arc::new(Update { max_sessions, timeouts, allow }) as News)
+    };
+    Ok(Running { reread: Some(Box::new(reread)), ..server.into() })
+}
+
+/// Who may ask; without a list, whoever reaches a socket on loopback.
+fn allow(config: &config::Relay) -> Vec<Network> {
+    if config.allow.is_empty() { ng::server::Config::default().allow } else { config.allow.clone() }
+}
+
+fn timeouts(config: &config::Relay) -> Timeouts {
+    Timeouts {
+        media: Duration::from_millis(config.media_timeout_ms),
+        silent: Duration::from_millis(config.silent_timeout_ms),
+        offer: Duration::from_millis(config.offer_timeout_ms),
+        delete_delay: Duration::from_millis(config.delete_delay_ms),
+    }
 }
 
 fn settings(
@@ -57,10 +78,7 @@ fn settings(
         media,
         interfaces: config.interfaces.clone(),
         tos: config.tos,
-        media_timeout: Duration::from_millis(config.media_timeout_ms),
-        silent_timeout: Duration::from_millis(config.silent_timeout_ms),
-        offer_timeout: Duration::from_millis(config.offer_timeout_ms),
-        delete_delay: Duration::from_millis(config.delete_delay_ms),
+        timeouts: timeouts(config),
         sessions,
         mark,
         unix,

@@ -28,12 +28,13 @@ impl Counters {
 }
 
 impl Relay {
-    /// `stats`, `relay.list` and `relay.show`; `None`: not a method of the relay.
+    /// `stats`, `relay.list`, `relay.show` and `relay.drain`; `None`: not a method of the relay.
     pub fn handle_command(&mut self, command: &Command) -> Option<Answer> {
         match command.method.as_str() {
             "stats" => Some(Ok(json!({ "relay": self.counters() }))),
             "relay.list" => Some(Ok(self.briefs())),
             "relay.show" => Some(self.show(&command.params)),
+            "relay.drain" => Some(self.drain(&command.params)),
             _ => None,
         }
     }
@@ -50,6 +51,7 @@ impl Relay {
             .collect();
         json!({
             "calls": self.calls(),
+            "draining": self.settings.sessions.is_draining(),
             "calls-total": self.counters.calls_total,
             "refused-limit": self.counters.refused_limit,
             "refused-ports": self.counters.refused_ports,
@@ -77,6 +79,17 @@ impl Relay {
             })
         };
         self.calls.values().map(brief).collect()
+    }
+
+    /// No new calls from now on, or again; the workers share the switch.
+    fn drain(&self, params: &Value) -> Answer {
+        let on = match params.get("on") {
+            None => true,
+            Some(Value::Bool(on)) => *on,
+            Some(_) => return Err("accepted: {\"on\": true} or {\"on\": false}".into()),
+        };
+        self.settings.sessions.drain(on);
+        Ok(json!({ "draining": on }))
     }
 
     /// The tree of `query`; null: another worker may have the call.

@@ -25,7 +25,7 @@ impl Relay {
         };
         let Some(to) = to else { return not_found() };
         let reply = Reply::Ok(self.tree(number));
-        let at = self.now + request.flags.delete_delay.unwrap_or(self.settings.delete_delay);
+        let at = self.now + request.flags.delete_delay.unwrap_or(self.settings.timeouts.delete_delay);
         let Some(call) = self.call_mut(number) else { return not_found() };
         if let Some(to) = to {
             // Sent by the branch itself it names the branch twice.

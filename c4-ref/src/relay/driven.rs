@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::media::{Media, MediaMachine, PairId};
-use super::{Event, Relay, RequestId};
+use super::{Event, Relay, RequestId, Update};
 use crate::admin::{Answer, Command};
 use crate::ng::Request;
 
@@ -35,6 +35,10 @@ impl MediaMachine for Relay {
 
     fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
         Relay::set_wall_clock(self, now, unix);
+    }
+
+    fn handle_update(&mut self, now: Instant, update: &Update) {
+        self.update(now, update);
     }
 
     fn handle_command(&mut self, _: Instant, command: &Command) -> Option<Answer> {

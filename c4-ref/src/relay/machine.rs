@@ -8,7 +8,7 @@ use super::admin::Counters;
 use super::call::Call;
 use super::media::{Media, NoPorts, Pair, PairId};
 use super::offer::Opening;
-use super::{Settings, TimeoutKind};
+use super::{Settings, TimeoutKind, Update};
 use crate::ng::{Command, Reply, Request};
 
 /// Requests of one call that wait while sockets are opened for it.
@@ -103,6 +103,15 @@ impl Relay {
     /// The wall clock now says this, since 1970; it is only told, never counted with.
     pub fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
         (self.start, self.settings.unix) = (now, unix);
+    }
+
+    /// These settings count from now on, for the calls that are there too.
+    pub fn update(&mut self, now: Instant, update: &Update) {
+        self.now = self.now.max(now);
+        self.settings.sessions.limit(update.max_sessions);
+        self.settings.timeouts = update.timeouts;
+        let numbers: Vec<Number> = self.calls.keys().copied().collect();
+        numbers.into_iter().for_each(|number| self.rearm(number));
     }
 
     /// The table of sockets: its events are drained by the caller, and packets go to it.

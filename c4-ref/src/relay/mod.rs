@@ -24,5 +24,5 @@ mod timeouts;
 
 pub use machine::{Event, Relay, RequestId};
 pub use sessions::Sessions;
-pub use settings::Settings;
+pub use settings::{Settings, Timeouts, Update};
 pub use timeouts::TimeoutKind;

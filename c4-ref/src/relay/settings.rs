@@ -5,8 +5,33 @@ use std::time::Duration;
 
 use super::{Sessions, media};
 use crate::config::Interface;
+use crate::net::Network;
 
-/// What a relay is made with. A duration of zero switches its timeout off, but for `delete_delay`.
+/// What ends a call, and when. A duration of zero switches a timeout off, but for `delete_delay`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// An answered call without media for so long ends.
+    pub media: Duration,
+    /// The same while every line is on hold.
+    pub silent: Duration,
+    /// An offer that is never answered ends.
+    pub offer: Duration,
+    /// How long a deleted call lingers.
+    pub delete_delay: Duration,
+}
+
+/// What can change while a relay runs.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// Calls at a time, of all workers; 0: no limit.
+    pub max_sessions: usize,
+    /// Of every call, from when something next happens to it.
+    pub timeouts: Timeouts,
+    /// Who may send NG commands.
+    pub allow: Vec<Network>,
+}
+
+/// What a relay is made with.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The table of sockets.
@@ -16,14 +41,8 @@ pub struct Settings {
     pub interfaces: Vec<Interface>,
     /// TOS octet (traffic class) of media.
     pub tos: u8,
-    /// An answered call without media for so long ends.
-    pub media_timeout: Duration,
-    /// The same while every line is on hold.
-    pub silent_timeout: Duration,
-    /// An offer that is never answered ends.
-    pub offer_timeout: Duration,
-    /// How long a deleted call lingers.
-    pub delete_delay: Duration,
+    /// What ends a call, and when.
+    pub timeouts: Timeouts,
     /// Counts calls, and says how many there may be; shared with the other workers.
     pub sessions: Sessions,
     /// What marks SDP that has passed this relay.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::media::{self, Pair, PairId};
-use super::{Event, Relay, RequestId, Sessions, Settings};
+use super::{Event, Relay, RequestId, Sessions, Settings, Timeouts};
 use crate::config::Interface;
 use crate::ng::{Command, Reply, Request};
 
@@ -35,10 +35,12 @@ fn settings() -> Settings {
             interface("int", "::1", None),
         ],
         tos: 184,
-        media_timeout: Duration::from_secs(60),
-        silent_timeout: Duration::from_secs(3600),
-        offer_timeout: Duration::from_secs(300),
-        delete_delay: Duration::from_secs(30),
+        timeouts: Timeouts {
+            media: Duration::from_secs(60),
+            silent: Duration::from_secs(3600),
+            offer: Duration::from_secs(300),
+            delete_delay: Duration::from_secs(30),
+        },
         sessions: Sessions::new(0),
         mark: "relay1".into(),
         unix: Duration::from_secs(1_800_000_000),

@@ -46,9 +46,9 @@ impl Relay {
                 live.peek().is_some() && live.all(|line| line.on_hold())
             });
         let (kind, limit) = match (settled, held) {
-            (false, _) => (TimeoutKind::Offer, self.settings.offer_timeout),
-            (true, true) => (TimeoutKind::Silent, self.settings.silent_timeout),
-            (true, false) => (TimeoutKind::Media, self.settings.media_timeout),
+            (false, _) => (TimeoutKind::Offer, self.settings.timeouts.offer),
+            (true, true) => (TimeoutKind::Silent, self.settings.timeouts.silent),
+            (true, false) => (TimeoutKind::Media, self.settings.timeouts.media),
         };
         let last = self.last_packet(call).filter(|_| settled).map_or(call.signalled, |last| last.max(call.signalled));
         (limit != Duration::ZERO).then(|| (kind, last + limit))

@@ -34,8 +34,23 @@ impl Relay {
         Relay::launch(name, Some(files), settings)
     }
 
-    fn launch(name: &str, files: Option<u32>, settings: &[&str]) -> Relay {
+    /// With a configuration file beside the usual settings.
+    pub(crate) fn with_file(name: &str, text: &str) -> Relay {
         let scratch = Scratch::new(name);
+        scratch.file("c4.toml", text);
+        Relay::launch_in(scratch, None, &[])
+    }
+
+    /// Writes that file anew.
+    pub(crate) fn write(&self, text: &str) {
+        self.scratch.file("c4.toml", text);
+    }
+
+    fn launch(name: &str, files: Option<u32>, settings: &[&str]) -> Relay {
+        Relay::launch_in(Scratch::new(name), files, settings)
+    }
+
+    fn launch_in(scratch: Scratch, files: Option<u32>, settings: &[&str]) -> Relay {
         let ng = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let admin = format!("admin.listen=unix:{}", scratch.path().join("ctl").display());
         let (udp, tcp) = (format!("relay.ng+=udp:{ng}"), format!("relay.ng+=tcp:{ng}"));
@@ -44,7 +59,11 @@ impl Relay {
         let named = settings.iter().any(|setting| setting.starts_with("relay.interfaces"));
         let interface = if named { &[] } else { &interface[..] };
         let all = own.iter().chain(interface).chain(settings);
-        let args: Vec<String> = all.flat_map(|setting| ["-s".to_owned(), (*setting).to_owned()]).collect();
+        let mut args: Vec<String> = all.flat_map(|setting| ["-s".to_owned(), (*setting).to_owned()]).collect();
+        let file = scratch.path().join("c4.toml");
+        if file.exists() {
+            args.extend(["-c".to_owned(), file.display().to_string()]);
+        }
         Relay { daemon: start(files, &args, ng), ng, scratch, files, args }
     }
 

@@ -125,3 +125,40 @@ fn after_a_crash_it_is_there_at_once_on_the_same_ports() {
     let mut calls: Vec<Call> = (0..2).map(|n| Call::new(&mut tcp, &format!("c{n}"))).collect();
     calls.iter_mut().for_each(Call::talk);
 }
+
+#[test]
+fn a_drained_relay_keeps_its_calls_and_takes_no_new_ones() {
+    let relay = Relay::start("drain", &["relay.workers=2", "relay.delete-delay-ms=0"]);
+    let mut ng = relay.udp();
+    let mut call = Call::new(&mut ng, "there");
+    let drain = |args: &[&str]| String::from_utf8(relay.c4(args).stdout).unwrap();
+    assert_eq!(drain(&["relay", "drain"]), "draining true\n");
+    for n in 0..6 {
+        let offer = request(Command::Offer, &format!("new {n}"), &Party::new("127.0.0.1").sdp());
+        assert_eq!(ng.ask(&offer), Reply::error("Parallel session limit reached"));
+    }
+    // A hold and its end.
+    let a = call.a.sdp();
+    assert!(matches!(ng.ask(&request(Command::Offer, "there", &a)), Reply::Ok(_)));
+    assert!(matches!(ng.ask(&request(Command::Answer, "there", &call.b.sdp())), Reply::Ok(_)));
+    call.talk();
+    assert_eq!(drain(&["relay", "drain", "--off"]), "draining false\n");
+    Call::new(&mut ng, "new again").talk();
+}
+
+#[test]
+fn a_reload_counts_for_the_calls_that_are_there() {
+    let relay = Relay::with_file("reload", "[relay]\nworkers = 2\noffer-timeout-ms = 3600000\nmax-sessions = 3\n");
+    let mut ng = relay.udp();
+    let offer = |n: u32| request(Command::Offer, &format!("c{n}"), &Party::new("127.0.0.1").sdp());
+    (0..3).for_each(|n| assert!(matches!(ng.ask(&offer(n)), Reply::Ok(_))));
+    assert_eq!(ng.ask(&offer(3)), Reply::error("Parallel session limit reached"));
+    relay.write("[relay]\nworkers = 2\noffer-timeout-ms = 1\nmax-sessions = 0\n");
+    let output = String::from_utf8(relay.c4(&["reload"]).stdout).unwrap();
+    assert!(
+        output.contains("changed relay.max-sessions") && output.contains("changed relay.offer-timeout-ms"),
+        "{output}"
+    );
+    while relay.stat("relay.calls") > 0 {}
+    assert_eq!(relay.stat("relay.timeouts.offer-timeout"), 3);
+}

@@ -15,6 +15,7 @@ use super::super::poller::{Interest, Poller, Ready};
 use super::super::sockets::{Sockets, WorkerSockets};
 use super::super::udp::{DATAGRAM, Udp};
 use crate::admin::merge;
+use crate::net::Network;
 use crate::ng::server::{CommandId, ConnectionId, Event, Peer, Rejected, Server};
 use crate::ng::{Reply, Request};
 
@@ -95,6 +96,11 @@ impl Control {
             token @ LISTENER.. => self.accept(now, poller, (token - LISTENER) as usize),
             token => self.datagrams(now, token.saturating_sub(UDP)),
         }
+    }
+
+    /// Who may ask from now on.
+    pub(super) fn set_allow(&mut self, allow: &[Network]) {
+        self.server.set_allow(allow.to_vec());
     }
 
     /// The next request.

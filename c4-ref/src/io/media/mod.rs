@@ -55,6 +55,8 @@ enum Mail {
     Request { id: RequestId, request: Box<ng::Request> },
     /// A reply, to the first worker.
     Reply { id: RequestId, reply: ng::Reply },
+    /// Settings were read again.
+    Reload(News),
     /// The program stops.
     Stop,
 }
@@ -70,7 +72,9 @@ impl Post for Boxes {
         }
     }
 
-    fn reload(&self, _: &News) {}
+    fn reload(&self, news: &News) {
+        self.0.iter().for_each(|mailbox| mailbox.push(Mail::Reload(news.clone())));
+    }
 
     fn stop(&self) {
         self.0.iter().for_each(|mailbox| mailbox.push(Mail::Stop));

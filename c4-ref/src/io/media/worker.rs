@@ -18,7 +18,9 @@ use super::shards::Front;
 use super::sockets::{MediaSockets, Room};
 use super::{Mail, Mailboxes};
 use crate::admin::{Answer, Command};
+use crate::machine::News;
 use crate::ng::server::Server;
+use crate::relay::Update;
 use crate::relay::media::{Event, MediaMachine, Packet, Pair, SocketId, Verdict};
 
 /// Mail taken per iteration.
@@ -230,10 +232,20 @@ impl<M: MediaMachine> Worker<M> {
                 }
                 Mail::Request { id, request } => self.machine.handle_request(now, id, *request),
                 Mail::Reply { id, reply } => self.reply(now, id, reply),
+                Mail::Reload(news) => self.reload(now, &news),
                 Mail::Stop => self.stopping = true,
             }
         }
         self.mail = mail;
+    }
+
+    fn reload(&mut self, now: Instant, news: &News) {
+        if let Some(update) = news.downcast_ref::<Update>() {
+            self.machine.handle_update(now, update);
+            if let Some(front) = &mut self.front {
+                front.control.set_allow(&update.allow);
+            }
+        }
     }
 
     /// `stats` is both's, the rest the machine's.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Media, PairId};
 use crate::admin::{Answer, Command};
 use crate::ng::Request;
-use crate::relay::{Event, RequestId};
+use crate::relay::{Event, RequestId, Update};
 
 /// A state machine that owns a table of media sockets; one a worker.
 ///
@@ -41,6 +41,11 @@ pub trait MediaMachine {
     /// The wall clock now says this, since 1970.
     fn set_wall_clock(&mut self, now: Instant, unix: Duration) {
         let _ = (now, unix);
+    }
+
+    /// These settings count from now on.
+    fn handle_update(&mut self, now: Instant, update: &Update) {
+        let _ = (now, update);
     }
 
     /// The operator's question or order; `None`: not a method of this machine.
