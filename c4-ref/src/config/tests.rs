@@ -45,6 +45,31 @@ fn what_is_printed_can_be_read_back() {
 }
 
 #[test]
+fn relays_of_the_proxy() {
+    let text = "[proxy]\nlisten = [\"udp:192.0.2.9\"]\ndomains = [\"x\"]\nrelay = [\"udp:192.0.2.1:2223,tcp:192.0.2.1:2223\", \"tcp:[::1]:2223\"]\n";
+    let config = load("c4.toml", text, &[]).unwrap();
+    assert!(config.check(Role::Proxy).is_ok());
+    assert_eq!(load("printed", &print(&config), &[]).unwrap(), config);
+    for (line, said) in [
+        ("relay = [\"192.0.2.1:2223\"]", "accepted: \"udp:ADDR:PORT\""),
+        ("relay = [\"udp:192.0.2.1\"]", "accepted: \"udp:ADDR:PORT\""),
+        ("relay-policy = \"drop\"", "`pass` or `refuse`"),
+    ] {
+        let error = error(&format!("[proxy]\n{line}"));
+        assert!(error.contains(said), "{error}");
+    }
+    for (line, key) in [
+        ("relay-events = \"tcp:192.0.2.1:9000\"", "proxy.relay-events"),
+        ("relay-flags = \"replace-orign\"", "proxy.relay-flags"),
+        ("relay-flags = \"transcode-PCMU\"", "proxy.relay-flags"),
+    ] {
+        let config =
+            load("c4.toml", &format!("[proxy]\nlisten = [\"udp:192.0.2.9\"]\ndomains = [\"x\"]\n{line}"), &[]).unwrap();
+        assert_eq!(config.check(Role::Proxy).unwrap_err().key, key);
+    }
+}
+
+#[test]
 fn hashed_passwords_are_not_printed() {
     let text = "[[proxy.user]]\nname = \"alice\"\nha1-md5 = \"0123456789abcdef0123456789abcdef\"\n";
     let config = load("c4.toml", text, &[]).unwrap();

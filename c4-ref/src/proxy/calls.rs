@@ -236,6 +236,11 @@ impl Calls {
         tags.iter().any(|tag| self.by_dialog.contains_key(&self.hash(call_id, tag)))
     }
 
+    /// Whether a call of this Call-ID and caller's tag is here more than once.
+    pub fn is_passed(&self, call_id: &str, caller: &str) -> bool {
+        self.passes(self.hash(call_id, caller)) > 1
+    }
+
     fn passes(&self, hash: u64) -> usize {
         let first = self.by_dialog.get(&hash).and_then(|place| self.calls.get(place));
         std::iter::successors(first, |call| self.calls.get(&call.next)).take(MAX_PASSES).count()

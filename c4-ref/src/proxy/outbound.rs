@@ -26,6 +26,8 @@ pub(super) struct Wanted {
     flow: Flow,
     pub(super) admitted: Admitted,
     call: Option<CallId>,
+    /// The same call is under way here by another passage.
+    pub(super) is_again: bool,
     call_id: String,
     from_tag: String,
     /// Where the caller is, if its Contact cannot be trusted to say it.
@@ -96,13 +98,15 @@ impl App {
             return self.route_in_dialog(now, context, own_routes, admitted);
         }
         let Some(request) = self.proxy.request_of(context) else { return };
+        let (call_id, from_tag) = (request.call_id(), request.from_tag().unwrap_or_default());
         let wanted = Wanted {
+            is_again: matches!(mark, Mark::Call(_)) && self.calls.is_passed(call_id, from_tag),
             method: request.method().clone(),
             caller: self.side_of_caller(request, &flow, &admitted),
             target: targets::Target::of_contact(request),
             hops: targets::hops(request.values(Header::RecordRoute), &self.locals),
-            call_id: request.call_id().to_owned(),
-            from_tag: request.from_tag().unwrap_or_default().to_owned(),
+            call_id: call_id.to_owned(),
+            from_tag: from_tag.to_owned(),
             call: match mark {
                 Mark::Call(call) => Some(call),
                 _ => None,

@@ -33,7 +33,7 @@ impl App {
         stats.insert("transactions".into(), tm.current.into());
         stats.insert("contexts".into(), self.proxy.stats().contexts.into());
         if let Some(media) = &self.media {
-            stats.insert("media".into(), Value::Object(media.to_json()));
+            stats.insert("media".into(), Value::Object(media.to_json(self.shard == 0)));
         }
         let rows = tm.rows().into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
         stats.insert("tm".into(), Value::Object(rows.collect()));

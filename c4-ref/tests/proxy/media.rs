@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use c4_ref::config;
 use c4_ref::machine::Machine;
-use c4_ref::ng::{Command, Reply, Request};
+use c4_ref::ng::{AddressSource, Command, Reply, Request};
 use c4_ref::proxy::media::{MOST_WAIT, Policy};
 use sip_core::header::Header;
 
@@ -528,4 +528,69 @@ fn a_silent_relay_holds_an_answer_for_a_bounded_time() {
     assert!(rig.take().is_empty());
     rig.pass(MOST_WAIT);
     assert_eq!(body(&rig.find("200", ALICE)), "of-bob");
+}
+
+#[test]
+fn behind_a_balancer_the_phones_own_addresses_are_told() {
+    let lb = "10.0.0.9:5060";
+    let mut config = with_relays(&[ONE], Policy::Pass);
+    config.trusted = vec!["10.0.0.9".parse().unwrap()];
+    let mut rig = Rig::new(&config);
+    rig.registered("bob", BOB, "");
+    let sdp = "v=0\r\no=- 1 1 IN IP4 10.1.1.1\r\ns=-\r\nc=IN IP4 10.1.1.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+    let told = "udp:198.51.100.7:40000;listener=udp:203.0.113.1:5060";
+    rig.udp(lb, &invite("bob@example.com", "c").via(lb).header("X-C4-Source", told).body(sdp).text());
+    let offer = rig.question();
+    assert_eq!(offer.request.received_from, Some("198.51.100.7".parse().unwrap()));
+    assert_eq!(offer.request.flags.address, Some(AddressSource::Signalling), "it is behind a NAT");
+    rig.relay_serves(&offer, "to-bob");
+    let ringing = rig.find("INVITE", BOB);
+    let told = "X-C4-Source: udp:198.51.100.8:5060;listener=udp:203.0.113.1:5060\r\nContent-Type";
+    let ok = answer(&ringing, "200 OK", "b", BOB_URI, "of-bob").replace("Content-Type", told);
+    rig.udp(lb, &ok);
+    let asked = rig.question();
+    assert_eq!(asked.request.received_from, Some("198.51.100.8".parse().unwrap()));
+    rig.relay_serves(&asked, "to-alice");
+    assert!(rig.find("200", lb).message.header("X-C4-Source").is_none());
+}
+
+#[test]
+fn a_call_that_comes_back_to_us_is_anchored_once() {
+    let mut config = with_relays(&[ONE], Policy::Pass);
+    config.auth.invite = false;
+    let mut rig = Rig::new(&config);
+    rig.registered("carol", "192.0.2.4:5060", "");
+    rig.registered("bob", BOB, "");
+    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
+    rig.relay_serves_next("offer a> branch", "to-bob");
+    let at_bob = rig.find("INVITE", BOB);
+    // Bob's proxy sends it back, for somebody else.
+    let via = "SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK-again;rport";
+    let again = at_bob.text.replacen("sip:bob@192.0.2.2:5060", "sip:carol@example.com", 1);
+    let again = again.replacen("Via: ", &format!("Via: {via}\r\nVia: "), 1);
+    rig.udp(BOB, &again);
+    assert!(rig.asked().is_empty());
+    let at_carol = rig.find("INVITE", "192.0.2.4:5060");
+    assert_eq!(body(&at_carol), "to-bob");
+    rig.udp("192.0.2.4:5060", &reply(&at_carol, "486 Busy Here", "x", ""));
+    rig.find("486", BOB);
+    assert!(rig.asked().is_empty(), "the first passage goes on");
+    rig.udp(BOB, &reply(&at_bob, "486 Busy Here", "x", ""));
+    assert_eq!(rig.question().what(), "delete a>");
+}
+
+#[test]
+fn an_answer_that_no_relay_serves_ends_the_call_where_the_policy_refuses() {
+    let mut rig = rig_of(&[ONE], Policy::Refuse);
+    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
+    rig.relay_serves_next("offer a> branch", "to-bob");
+    let ringing = rig.find("INVITE", BOB);
+    rig.udp(BOB, &answer(&ringing, "200 OK", "b", BOB_URI, "of-bob"));
+    let asked = rig.question();
+    rig.relay_says(&asked, &Reply::error("Unknown call-id"));
+    rig.pass(ms(1));
+    rig.find("200", ALICE);
+    rig.find("BYE", ALICE);
+    rig.find("BYE", BOB);
+    assert_eq!((rig.records[0]["cause"].as_u64(), rig.records.len()), (Some(41), 1));
 }

@@ -140,6 +140,20 @@ impl Rig {
         self.input(from, Checked::Response(reparse(response)));
     }
 
+    /// A response comes in; its event is not given to the proxy.
+    pub(crate) fn held(&mut self, response: &Response, request: &Request) -> transaction::Event {
+        let flow = Flow::udp(self.us, request_target(request));
+        let message = Checked::Response(reparse(response));
+        self.layer.handle_input(self.now, Input { flow, message }).unwrap();
+        self.layer.poll_event().unwrap()
+    }
+
+    /// What was held goes on.
+    pub(crate) fn give(&mut self, event: transaction::Event) {
+        assert!(self.proxy.handle_event(self.now, &mut self.layer, event).is_none());
+        self.run();
+    }
+
     /// Drains everything to the proxy and to the test.
     pub(crate) fn run(&mut self) {
         loop {

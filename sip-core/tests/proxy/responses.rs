@@ -1,7 +1,8 @@
 //! Response processing (RFC 3261 §16.7).
 
 use c4_sip_core::header::Header;
-use c4_sip_core::proxy::{Branch, By, Event, Options, Outcome};
+use c4_sip_core::proxy::{Branch, BranchRef, By, Event, Options, Outcome};
+use c4_sip_core::transaction;
 use c4_sip_core::{Response, StatusCode};
 
 use crate::harness::*;
@@ -358,4 +359,31 @@ fn rfc6026_7_2_a_stray_2xx_is_dropped_unless_told_otherwise() {
         rig.input(callee(1), parse(&other));
         assert!(rig.codes().is_empty(), "{other}");
     }
+}
+
+#[test]
+fn a_response_may_be_held_back_and_changed_before_the_proxy_gets_it() {
+    let mut rig = Rig::new();
+    let id = rig.call(vec![to(1), to(2)]);
+    let requests = rig.requests("INVITE");
+    let first = rig.held(&reply(&requests[0], 183), &requests[0]);
+    let second = rig.held(&reply(&requests[0], 200), &requests[0]);
+    // Another branch is not held up by it.
+    rig.answer(&requests[1], 180);
+    assert_eq!(rig.codes(), [180]);
+    for event in [first, second] {
+        let transaction::Event::Response { id: client, mut response, flow } = event else { panic!("{event:?}") };
+        assert_eq!(rig.proxy.branch_of(client), Some((id, BranchRef { index: 0, user: 1 })));
+        response.set_body(Some("application/sdp"), "v=0\r\n").unwrap();
+        rig.give(transaction::Event::Response { id: client, response, flow });
+    }
+    let sent = rig.responses();
+    assert_eq!(sent.iter().map(|response| response.status().code()).collect::<Vec<_>>(), [183, 200]);
+    assert!(sent.iter().all(|response| response.body() == b"v=0\r\n"));
+    // After the context has finished the branch is still known, for retransmissions.
+    rig.answer(&requests[1], 487);
+    rig.finished();
+    let again = rig.held(&reply(&requests[0], 200), &requests[0]);
+    let transaction::Event::Response { id: client, .. } = again else { panic!("{again:?}") };
+    assert_eq!(rig.proxy.branch_of(client), Some((id, BranchRef { index: 0, user: 1 })));
 }

@@ -10,6 +10,7 @@ use super::super::app::App;
 use super::body::{describe, sdp_of};
 use super::hold::{Held, Leg, source_of};
 use super::session::{Parties, Step};
+use super::watch::Why;
 use super::{Job, Policy};
 use crate::ng::{Command, Request};
 
@@ -82,6 +83,14 @@ impl App {
         let leg = Leg::new(session.parties.clone(), session.node?, leaving.via_branch.clone(), is_late);
         media.legs.insert(id, leg);
         Some(())
+    }
+
+    /// A call was answered that the relay does not serve: where the policy refuses such, it ends at once.
+    pub(super) fn end_unserved(&mut self, parties: &Parties, callee_tag: &str) {
+        let refuses = self.settings.relay_policy == Policy::Refuse;
+        if let Some(watch) = self.media.as_mut().and_then(|media| media.watch.as_mut()).filter(|_| refuses) {
+            watch.cut_dialog(&parties.call_id, &parties.from_tag, callee_tag, Why::RelayLost);
+        }
     }
 
     /// The relay has failed to serve a response. The request went out with the relay's address in it, so no sound comes of

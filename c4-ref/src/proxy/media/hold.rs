@@ -117,6 +117,8 @@ impl App {
     pub(super) fn answered(&mut self, now: Instant, id: ClientId, sdp: Option<Bytes>) {
         let Some(leg) = self.media.as_mut().and_then(|media| media.legs.get_mut(&id)) else { return };
         let Some(Held { mut response, flow, key }) = leg.held.take() else { return };
+        let (parties, served) = (leg.parties.clone(), sdp.is_some());
+        let leg_is_new = parties.to_tag.is_empty();
         match sdp {
             Some(sdp) => {
                 leg.learn(key, sdp.clone());
@@ -124,7 +126,12 @@ impl App {
             }
             None => self.unserved(&mut response),
         }
+        let makes_dialog = leg_is_new && response.status().is_success();
+        let tag = response.to_tag().filter(|_| makes_dialog && !served).map(str::to_owned);
         self.give(now, Event::Response { id, response, flow });
+        if let Some(tag) = tag {
+            self.end_unserved(&parties, &tag);
+        }
         while let Some(event) = self.next_waiting(id) {
             if let Some(event) = self.through_media(now, event) {
                 self.give(now, event);

@@ -76,7 +76,7 @@ pub enum Policy {
     /// It goes on without a relay.
     #[default]
     Pass,
-    /// The caller gets 503. The calls of a relay that is down for ten seconds end.
+    /// The caller gets 503; an answer that no relay serves, and a relay that is down for ten seconds, end the call.
     Refuse,
 }
 
@@ -259,14 +259,14 @@ impl Media {
         self.hasher.hash_one((call_id, from_tag, to_tag))
     }
 
-    /// Counters of this shard, and how the relays do as it sees them.
-    pub(super) fn to_json(&self) -> Map<String, Value> {
+    /// Counters of this shard, and how the relays do as the first one sees them.
+    pub(super) fn to_json(&self, tells_of_relays: bool) -> Map<String, Value> {
         let Counters { offers, answers, deletes, failures, passed, refused, reanchored, nodes_lost, .. } =
             self.counters;
         let Counters { notices, stray_notices, queries, cut, .. } = self.counters;
         let watched = self.watch.as_ref().map_or(0, |watch| watch.len());
         let up = self.client.nodes().filter(|(.., up)| *up).count();
-        let down = self.client.nodes().count() - up;
+        let (up, down) = if tells_of_relays { (up, self.client.nodes().count() - up) } else { (0, 0) };
         let values = json!({
             "offers": offers, "answers": answers, "deletes": deletes, "failed": failures,
             "passed-without-relay": passed, "refused-without-relay": refused, "moved-to-another-relay": reanchored,

@@ -44,7 +44,11 @@ impl App {
         let Some(media) = &mut self.media else { return self.leave(now, context, departure, pin::NONE) };
         let Some(request) = self.proxy.request_of(context) else { return };
         let way = departure.way().cloned();
-        let began_without = way.as_ref().is_some_and(|way| way.relay == pin::NONE);
+        let began_without = match &departure {
+            Departure::InDialog { way, .. } => way.relay == pin::NONE,
+            // A call that comes back to us by another way (RFC 3261 §16.3 item 4) has its relay already.
+            Departure::New { wanted, .. } => wanted.is_again,
+        };
         let step = if began_without { None } else { media.step(request, way.is_some()) };
         let (parties, cseq) = (Parties::of(request), request.cseq().seq);
         if let Some(way) = &way {

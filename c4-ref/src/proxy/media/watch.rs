@@ -228,6 +228,14 @@ impl Watch {
         keys.len()
     }
 
+    /// One dialog is to end.
+    pub(super) fn cut_dialog(&mut self, call_id: &str, caller: &str, callee: &str, why: Why) {
+        let key = self.key(call_id, caller, callee);
+        if self.dialogs.contains_key(&key) {
+            self.cut(Cut { key, why, ended: None });
+        }
+    }
+
     /// The dialogs of a relay are to end.
     pub(super) fn cut_node(&mut self, node: NodeId, why: Why) {
         let mut keys: Vec<u64> = self.dialogs.iter().filter(|(_, w)| w.node == node).map(|(key, _)| *key).collect();
