@@ -45,7 +45,15 @@ fn two_calls_over_every_transport_and_all_agrees() {
                 assert!(own["packets_sent"].as_u64().unwrap() >= 35 && own["mos"].as_f64().unwrap() > 4.0, "{own:#}");
                 assert_eq!((&own["tone"]["hz"], &own["tone"]["found"]), (&Value::from(hz), &Value::from(true)));
                 assert!(own["rtcp"]["sent"].as_u64().unwrap() >= 2, "{own:#}");
+                // Both spoke to the relay, and not to each other.
+                let tag = &call["cdr"][if phone == "alice" { "from_tag" } else { "to_tag" }];
+                let socket = &call["relay"]["tags"][tag.as_str().unwrap()]["medias"][0]["streams"][0];
+                assert_eq!(own["remote"], format!("127.0.0.1:{}", socket["local port"]));
+                assert_eq!(socket["stats"]["packets"], own["packets_sent"]);
             }
+            let total = &call["relay"]["totals"]["RTP"]["packets"];
+            let sent = |phone: &str| call["phones"][phone]["sound"]["packets_sent"].as_u64().unwrap();
+            assert_eq!(*total, sent("alice") + sent("bob"));
             assert_eq!((&call["cdr"]["call_id"], &call["cdr"]["status"]), (&call["call_id"], &Value::from(200)));
         }
     }
@@ -67,6 +75,7 @@ fn what_is_broken_on_purpose_is_noticed() {
     let cases = [
         ("auth", "alice could not register: 401"),
         ("route", "alice could not call bob@demo.example: 4"),
+        ("relay", "alice could not call bob@demo.example: 503 Service Unavailable"),
         ("audio", "call 1: alice does not hear bob's tone of 600 Hz: 0 of "),
     ];
     for (what, why) in cases {

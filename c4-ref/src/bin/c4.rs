@@ -19,7 +19,7 @@ static HEAP: Allocator = Allocator::MIMALLOC;
 enum Command {
     /// Run the load balancer, the proxy and, where [relay] has interfaces, the media relay in one process
     Up(#[command(flatten)] Args),
-    /// Two calls between built-in phones through load balancer and proxy, on loopback: ladder diagrams and records
+    /// Two calls between built-in phones through all three on loopback: ladder diagrams, quality of the sound, records
     Demo(#[command(flatten)] demo::Args),
     /// The calls of a capture file as ladder diagrams, with the quality of their RTP
     Ladder(#[command(flatten)] ladder::Args),

@@ -1,5 +1,7 @@
 //! The servers of the demonstration, on free ports and with files of their own.
+use std::cell::RefCell;
 use std::fs;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,18 +11,21 @@ use sip_core::auth::{Account, Ha1, Hash};
 use sip_core::flow::{Target, Transport};
 
 use super::{Args, Broken};
-use crate::config::{Config, Listener, load};
+use crate::config::{Config, Endpoint, Interface, Listener, MediaRelay, load};
 use crate::io::phones::{self, Place};
 use crate::io::program::{Failure, Running};
 use crate::io::{Capture, Captured, Handle, Options, Server, Tls, random, roles};
 use crate::net::Network;
 use crate::phone::{Codec, Manner, PEER, Settings, audio};
+use crate::proxy::media::Policy;
 
 /// The phones' domain.
 pub(super) const DOMAIN: &str = "demo.example";
 /// The names of the load balancer and the proxy in the capture.
 pub(super) const LB: &str = "c4-lb";
 pub(super) const PROXY: &str = "c4-proxy";
+/// The name of the relay's threads.
+const RELAY: &str = "c4-relay";
 /// The phones: the caller's knows SHA-256, the callee's MD5 alone.
 pub(super) const CALLER: &str = "alice";
 pub(super) const CALLEE: &str = "bob";
@@ -39,7 +44,8 @@ pub(super) struct House {
     config: Config,
     tls: Tls,
     proxy: Running,
-    lb: std::cell::RefCell<Option<Running>>,
+    relay: RefCell<Option<Running>>,
+    lb: RefCell<Option<Running>>,
     phones: [Server; 2],
 }
 
@@ -54,10 +60,10 @@ impl House {
         let tls = Tls::new(&config.tls).map_err(Failure::config)?;
         let capture = Capture::start();
         let passwords = [password()?, password()?];
-        let proxy = {
-            proxy_config(&mut config, &directory.0, &passwords)?;
-            roles::proxy(&config, &options(PROXY, &capture, &tls))?
-        };
+        relay_config(&mut config);
+        let relay = (roles::RELAY.1)(&config, &options(RELAY, &capture, &tls))?;
+        proxy_config(&mut config, &directory.0, &passwords, address_of(&relay.server.handle())?)?;
+        let proxy = roles::proxy(&config, &options(PROXY, &capture, &tls))?;
         lb_config(&mut config, &directory.0, transport, &proxy.server.handle())?;
         let lb = roles::load_balancer(&config, &options(LB, &capture, &tls))?;
         // Another load balancer in its place would have to be at the same addresses.
@@ -86,7 +92,8 @@ impl House {
         let [right, other] = &passwords;
         let right = if args.broken == Some(Broken::Auth) { "not the password" } else { right };
         let phones = [phone(CALLER, right)?, phone(CALLEE, other)?];
-        Ok(House { directory, capture, config, tls, proxy, lb: Some(lb).into(), phones })
+        let (relay, lb) = (Some(relay).into(), Some(lb).into());
+        Ok(House { directory, capture, config, tls, proxy, relay, lb, phones })
     }
 
     /// The caller's and the callee's phone.
@@ -98,6 +105,18 @@ impl House {
     pub(super) fn records(&self) -> Vec<String> {
         let text = fs::read_to_string(&self.config.proxy.cdr).unwrap_or_default();
         text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(str::to_owned).collect()
+    }
+
+    /// The media relay, while it is there.
+    pub(super) fn relay(&self) -> Option<Handle> {
+        self.relay.borrow().as_ref().map(|relay| relay.server.handle())
+    }
+
+    /// Stops the media relay.
+    pub(super) fn lose_relay(&self) {
+        if let Some(relay) = self.relay.take() {
+            relay.stop();
+        }
     }
 
     /// Puts another load balancer in the place of the first, with other keys.
@@ -121,6 +140,9 @@ impl House {
             orderly &= lb.stop();
         }
         orderly &= self.proxy.stop();
+        if let Some(relay) = self.relay.take() {
+            orderly &= relay.stop();
+        }
         drop(self.directory);
         if orderly { Ok(self.capture.messages()) } else { Err(Failure::software("demo: a worker panicked")) }
     }
@@ -156,8 +178,24 @@ fn in_directory(directory: &Path, name: &str) -> String {
     directory.join(name).display().to_string()
 }
 
-fn proxy_config(config: &mut Config, directory: &Path, passwords: &[String; 2]) -> Result<(), Failure> {
+/// Where the relay has its control and its media, and no other machine can reach them.
+fn relay_config(config: &mut Config) {
+    let (transport, bind) = (Transport::Udp, IpAddr::from(std::net::Ipv4Addr::LOCALHOST));
+    config.relay.workers = 1;
+    config.relay.ng = vec![Endpoint { transport, address: (bind, 0).into() }];
+    config.relay.interfaces = vec![Interface { name: bind.to_string(), bind, advertise: None }];
+}
+
+fn proxy_config(
+    config: &mut Config,
+    directory: &Path,
+    passwords: &[String; 2],
+    relay: SocketAddr,
+) -> Result<(), Failure> {
     let proxy = &mut config.proxy;
+    proxy.relay = vec![MediaRelay(format!("udp:{relay}").parse().map_err(Failure::software)?)];
+    // A call without the relay would not show what there is to see.
+    proxy.relay_policy = Policy::Refuse;
     proxy.workers = 1;
     proxy.listen = vec![listener(Transport::Udp)];
     proxy.domains = vec![DOMAIN.into()];
@@ -182,7 +220,7 @@ fn lb_config(config: &mut Config, directory: &Path, transport: Transport, proxy:
     Ok(())
 }
 
-fn address_of(server: &Handle) -> Result<std::net::SocketAddr, Failure> {
+fn address_of(server: &Handle) -> Result<SocketAddr, Failure> {
     let first = server.listeners().first().map(|listener| listener.bind);
     first.ok_or_else(|| Failure::software("demo: a server without a socket"))
 }

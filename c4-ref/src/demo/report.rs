@@ -10,7 +10,7 @@ use sip_core::{Limits, Message, Method, StatusCode};
 
 use super::house::{CALLEE, CALLER, LB, PROXY};
 use super::script::{JournalEntry, Played, PlayedCall};
-use super::sound;
+use super::{relay, sound};
 use crate::io::Captured;
 use crate::ladder::{self, Step};
 
@@ -125,7 +125,11 @@ impl Report {
             }
         }
         for (call, number) in self.played.calls.iter().zip(1..) {
-            let found = self.check_delivery(call).or_else(|| self.check_record(call)).or_else(|| sound::check(call));
+            let found = self
+                .check_delivery(call)
+                .or_else(|| self.check_record(call))
+                .or_else(|| sound::check(call))
+                .or_else(|| relay::check(call));
             wrong.extend(found.map(|why| format!("call {number}: {why}")));
         }
         wrong
@@ -141,6 +145,7 @@ impl Report {
                 "call_id": call.call_id,
                 "hung_up_by": call.hung_up_by,
                 "phones": Map::from_iter(phones),
+                "relay": call.relay,
                 "cdr": call.record,
             })
         });

@@ -40,6 +40,8 @@ pub struct PlayedCall {
     pub record: Value,
     /// What the caller's and the callee's phone sent and heard: a [`Report`](crate::phone::Report) each.
     pub sounds: [Value; 2],
+    /// What the relay knows of the call: the tree of its `query`.
+    pub relay: Value,
 }
 
 /// A message as a phone noted it.
@@ -58,8 +60,10 @@ pub(super) async fn play(house: &House, args: &Args) -> Result<Played, Failure> 
         ask(phone, "phone.register", Value::Null).await?;
         until(phone, "register", |state| outcome(&state["registered"], "yes")).await?;
     }
-    if args.broken == Some(Broken::Route) {
-        house.lose_route_keys()?;
+    match args.broken {
+        Some(Broken::Route) => house.lose_route_keys()?,
+        Some(Broken::Relay) => house.lose_relay(),
+        Some(Broken::Auth | Broken::Audio) | None => {}
     }
     let mut calls = Vec::new();
     for (hung_up_by, hangs_up) in [(CALLER, &caller), (CALLEE, &callee)] {
@@ -92,7 +96,12 @@ async fn play_call(
     let line = record(house, before).await?;
     let record = serde_json::from_str(&line).map_err(|error| failed(format!("the record is no JSON: {error}")))?;
     let sounds = sounds(phones).await?;
-    Ok(PlayedCall { call_id, hung_up_by, line, record, sounds })
+    // It lingers at the relay for half a minute after its end.
+    let relay = match house.relay() {
+        Some(relay) => ask(&relay, "relay.show", json!({ "call-id": call_id })).await?,
+        None => Value::Null,
+    };
+    Ok(PlayedCall { call_id, hung_up_by, line, record, sounds, relay })
 }
 
 /// What the phones sent and heard in the last call, when all has arrived that will.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::house::{CALLEE, CALLER};
+use super::relay;
 use super::script::PlayedCall;
 
 /// Packets that each phone must have sent: half of what the time of a call has room for.
@@ -49,15 +50,16 @@ fn check_phone(phone: &str, own: &Value, other: &str, its: &Value) -> Option<Str
 
 /// A line a phone.
 pub(super) fn table(call: &PlayedCall) -> String {
-    let mut out = String::from("Sound   codec  sent  received  lost  jitter ms   MOS  hears\n");
-    for (phone, sound) in [CALLER, CALLEE].into_iter().zip(&call.sounds) {
+    let mut out = String::from("Sound   codec  sent  relayed  received  lost  jitter ms   MOS  hears\n");
+    for ((phone, sound), relayed) in [CALLER, CALLEE].into_iter().zip(&call.sounds).zip(relay::packets(call)) {
         let number = |name: &str| sound[name].as_u64().unwrap_or_default();
         let decimal = |name: &str| sound[name].as_f64().unwrap_or_default();
         let _ = writeln!(
             out,
-            "{phone:<7} {:<5} {:>5} {:>9} {:>5} {:>10.2} {:>5.2}  {} Hz",
+            "{phone:<7} {:<5} {:>5} {:>8} {:>9} {:>5} {:>10.2} {:>5.2}  {} Hz",
             sound["codec"].as_str().unwrap_or_default(),
             number("packets_sent"),
+            relayed.unwrap_or_default(),
             number("packets_received"),
             number("lost"),
             decimal("jitter_ms"),

@@ -17,6 +17,6 @@ pub(super) fn render(report: &Report) -> String {
         out.push_str(&ladder::draw(&PARTIES, &report.steps(call)));
         let _ = writeln!(out, "\n{}\nRecord: {}", sound::table(call), call.line.trim_end());
     }
-    out.push_str("\nEvery message was captured at both of its ends; phones, ladder and records agree.\n");
+    out.push_str("\nEvery message was captured at both of its ends; phones, relay, ladder and records agree.\n");
     out
 }

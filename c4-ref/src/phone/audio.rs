@@ -84,7 +84,7 @@ impl Audio {
         Ok(())
     }
 
-    /// A stream for an offer; what it sends begins with [`Audio::answered`].
+    /// A stream for an offer; what it sends begins with [`Audio::confirmed`].
     pub(super) fn answer(&mut self, now: Instant, session: SessionId, user: &str, offer: &[u8]) -> Result<(), NoSound> {
         let (id, stream) = self.open(now, user)?;
         let offer = description::read(offer).ok_or(NoSound::NotAcceptable)?;
@@ -116,8 +116,9 @@ impl Audio {
         Extra { body, ..Extra::default() }
     }
 
-    /// Our 2xx goes out: the stream sends, if it knows where to.
-    pub(super) fn answered(&mut self, now: Instant, session: SessionId) {
+    /// The ACK to our 2xx came: the stream sends, if it knows where to. Before, a relay on the way might not know of our
+    /// answer yet, and would take our packets for a stranger's.
+    pub(super) fn confirmed(&mut self, now: Instant, session: SessionId) {
         if let Some(active) = self.of(session)
             && let Some(remote) = active.agreed.take()
         {

@@ -325,6 +325,9 @@ impl Phone {
             }
             ua::Event::Confirmed { session, ack } => {
                 self.set(session, Progress::Up, None);
+                if let Some(audio) = &mut self.audio {
+                    audio.confirmed(now, session);
+                }
                 self.hear_answer(now, session, &ack, false);
             }
             ua::Event::Ended { session, cause } => {
@@ -373,11 +376,7 @@ impl Phone {
     /// Answers the call that rings.
     fn pick_up(&mut self, now: Instant, session: SessionId) {
         let extra = self.audio.as_ref().map(Audio::extra).unwrap_or_default();
-        if self.agent.answer(now, &mut self.layer, session, &extra).is_ok()
-            && let Some(audio) = &mut self.audio
-        {
-            audio.answered(now, session);
-        }
+        let _ = self.agent.answer(now, &mut self.layer, session, &extra);
     }
 
     /// A description for a call that we make, or that came without one.
