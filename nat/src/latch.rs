@@ -5,14 +5,21 @@
 //!
 //! **Ranks** (heuristic learning), best first: the address and port of the SDP, its address, the address that the
 //! signalling was `received-from`, any other. A better rank takes over at once while learning; an equal one only from
-//! a source that fell silent. The SDP's own address and port ends the learning at once. A source of rank "other"
-//! is not heard at all before it sent for a whole window without a better one, and still yields to a better one
-//! later: a stranger that sprays the port before the call's party starts gets nothing through and receives nothing
-//! (RTP bleed, CVE-2025-53399). Strangers of an equal rank (the same NAT) are told apart by nothing but who came first;
-//! only SRTP ([`Latch::observe_authenticated`]) does better.
+//! a source that fell silent. The SDP's own address and port ends the learning at once.
 //!
-//! Arm a caller's latch when its answer is known, not with the offer: before that it has no reason to send.
-//! Whether local ports survive a change of the remote's ("port latching") is the port pool's affair, not this one's.
+//! **Any other** source is heard only where signalling names no place where the party can be: its SDP has a private
+//! address (RFC 1918, 6598, 4193, link-local, loopback) or none, and nothing was `received-from` anywhere. Even then it
+//! must have sent for a whole window with nobody else beside it, and yields to a better one later. So a stranger
+//! that sprays the port gets nothing through and receives nothing (RTP bleed, CVE-2025-53399), whenever it starts and
+//! however late the party does. The price: a party that sends from a host that neither its SDP nor its signalling knows is
+//! not heard; `asymmetric`, `media-handover` or another mode of learning is for it. Where two strangers compete for a
+//! party behind NAT that nothing vouches for, neither is heard until one of them stops: give `received-from`.
+//! Strangers of an equal better rank (the same NAT) are told apart by nothing but who came first; only SRTP
+//! ([`Latch::observe_authenticated`]) does better.
+//!
+//! Arm a caller's latch when its answer is known, not with the offer: before that it has no reason to send, and
+//! [`Latch::expect`] tells where to send to already. Whether local ports survive a change of the remote's ("port latching")
+//! is the port pool's affair, not this one's.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -144,11 +151,25 @@ const HANDOVER: u8 = 2;
 const FOLLOWS: u8 = 4;
 const SIGNALLED: u8 = 8;
 const SIGNALLED_V4: u8 = 16;
+/// Signalling names a place where the party can be.
+const VOUCHED: u8 = 32;
 
 fn octets(ip: IpAddr) -> [u8; 16] {
     match ip {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+/// Addresses that mean something else, or nothing, beyond the network of the party.
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let shared = first == 100 && second & 0xc0 == 64;
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -161,16 +182,23 @@ fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
-impl Latch {
-    /// A latch that hears nothing until it is armed.
-    pub fn new(config: LatchConfig) -> Self {
-        let (learning, period_ms) = match config.learning {
+impl LatchConfig {
+    fn parts(&self) -> (Mode, u32, u8) {
+        let (learning, period_ms) = match self.learning {
             Learning::Off => (Mode::Off, 0),
             Learning::Immediate => (Mode::Immediate, 0),
             Learning::Delayed(ms) => (Mode::Delayed, ms),
-            Learning::Heuristic => (Mode::Heuristic, millis(config.window)),
+            Learning::Heuristic => (Mode::Heuristic, millis(self.window)),
         };
-        let flags = if config.strict { STRICT } else { 0 } | if config.handover { HANDOVER } else { 0 };
+        let flags = if self.strict { STRICT } else { 0 } | if self.handover { HANDOVER } else { 0 };
+        (learning, period_ms, flags)
+    }
+}
+
+impl Latch {
+    /// A latch that hears nothing until it is armed.
+    pub fn new(config: LatchConfig) -> Self {
+        let (learning, period_ms, flags) = config.parts();
         Self {
             peer: None,
             signalled_ip: [0; 16],
@@ -186,6 +214,45 @@ impl Latch {
         }
     }
 
+    /// Works so from now on. What was learned stays; only without learning it goes.
+    pub fn configure(&mut self, config: LatchConfig) {
+        let (learning, period_ms, flags) = config.parts();
+        (self.learning, self.period_ms) = (learning, period_ms);
+        self.flags = self.flags & !(STRICT | HANDOVER) | flags;
+        if learning == Mode::Off {
+            self.forget();
+        }
+    }
+
+    /// Forgets the source that was learned; learning starts anew.
+    pub fn forget(&mut self) {
+        (self.peer, self.since, self.seen_ms, self.rank) = (None, None, 0, Rank::Other);
+        if self.state != State::Idle {
+            self.state = State::Armed;
+        }
+    }
+
+    /// Signalling says where to send to, and nothing is heard yet. Without effect once the latch is armed.
+    pub fn expect(&mut self, expected: Expected) {
+        if self.state == State::Idle {
+            self.set(expected);
+        }
+    }
+
+    fn set(&mut self, expected: Expected) {
+        (self.signalled_ip, self.signalled_port) =
+            expected.signalled.map_or(([0; 16], 0), |at| (octets(at.ip()), at.port()));
+        self.received_from = expected.received_from.map_or([0; 16], octets);
+        self.flags &= !(SIGNALLED | SIGNALLED_V4 | FOLLOWS | VOUCHED);
+        if let Some(at) = expected.signalled {
+            self.flags |= SIGNALLED | if at.is_ipv4() { SIGNALLED_V4 } else { 0 };
+        }
+        let is_public = expected.signalled.is_some_and(|at| !is_private(at.ip()));
+        if is_public || expected.received_from.is_some() {
+            self.flags |= VOUCHED;
+        }
+    }
+
     /// Signalling came. Only an address that differs starts the learning anew (a session refresh does not); a changed
     /// `received_from` alone does so only where the source was learned by it or against it: a phone that moved to another
     /// network keeps the private address of its SDP.
@@ -197,22 +264,14 @@ impl Latch {
         let moved = !self.has(FOLLOWS) && self.received_from != received_from && self.rank >= Rank::ReceivedFrom;
         if !self.has(FOLLOWS) || !same_sdp {
             self.received_from = received_from;
+            self.flags |= if received_from == [0; 16] { 0 } else { VOUCHED };
         }
         if self.state != State::Idle && same_sdp && !moved {
             return;
         }
-        self.signalled_ip = ip;
-        self.signalled_port = port;
-        self.flags &= !(SIGNALLED | SIGNALLED_V4 | FOLLOWS);
-        if let Some(at) = expected.signalled {
-            self.flags |= SIGNALLED | if at.is_ipv4() { SIGNALLED_V4 } else { 0 };
-        }
-        self.received_from = received_from;
-        self.peer = None;
-        self.since = None;
-        self.seen_ms = 0;
-        self.rank = Rank::Other;
+        self.set(expected);
         self.state = State::Armed;
+        self.forget();
     }
 
     /// What to do with a packet that came `from` there. Once learned, this is one comparison.
@@ -249,12 +308,9 @@ impl Latch {
     /// port. Call it with each `Learned` of RTP. What was learned from another address is forgotten.
     pub fn follow(&mut self, rtp: SocketAddr) {
         self.received_from = octets(rtp.ip());
-        self.flags |= FOLLOWS;
+        self.flags |= FOLLOWS | VOUCHED;
         if self.peer.is_some_and(|peer| octets(peer.ip()) != self.received_from) {
-            self.peer = None;
-            self.since = None;
-            self.rank = Rank::Other;
-            self.state = State::Armed;
+            self.forget();
         }
     }
 
@@ -368,9 +424,11 @@ impl Latch {
         let takes_over = match self.state {
             State::Armed => true,
             State::Locked => self.rank == Rank::Other && rank < Rank::Other,
+            // Two that nothing vouches for: each sets the other back.
+            State::Held => true,
             _ => rank < self.rank || (rank == self.rank && silent),
         };
-        if !takes_over {
+        if !takes_over || rank == Rank::Other && self.has(VOUCHED) {
             return self.otherwise();
         }
         match rank {

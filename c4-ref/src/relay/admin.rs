@@ -97,7 +97,7 @@ impl Relay {
         let Some(call_id) = params.get("call-id").and_then(Value::as_str) else {
             return Err("accepted: {\"call-id\": ...}".into());
         };
-        Ok(self.number(call_id).map_or(Value::Null, |number| json_dict(&self.tree(number))))
+        Ok(self.number(call_id).map_or(Value::Null, |number| json_dict(&self.tree(number, None))))
     }
 }
 

@@ -29,10 +29,16 @@ impl Relay {
         let dialogue = call.dialogue_mut(offerer, answerer).ok_or_else(unknown)?;
         dialogue.answered = true;
         let (terms, aside) = (dialogue.terms.clone(), dialogue.aside.take());
+        let reset = std::mem::take(&mut dialogue.reset) || request.flags.reset;
         if let (Some(label), Some(party)) = (&request.flags.label, call.party_mut(answerer)) {
             party.label = Some(label.as_str().into());
         }
         let lines = said.lines.clone();
+        call.pierce_at = said.pierce_nat.then_some(now).or(call.pierce_at);
+        for pair in [from, to].into_iter().flat_map(|leg| call.take_retired(leg)).collect::<Vec<_>>() {
+            call.gone.add(&self.media, pair);
+            self.media.close(now, pair.id);
+        }
         if let Some(leg) = call.leg_mut(to) {
             (leg.said, leg.peer, leg.settled) = (Some(said), Some(from), true);
             for ((stream, line), term) in leg.streams.iter_mut().zip(&lines).zip(&terms) {
@@ -48,6 +54,9 @@ impl Relay {
             }
             face = std::mem::take(&mut leg.face);
         }
+        if reset {
+            [from, to].into_iter().for_each(|leg| call.forget(leg, &mut self.media));
+        }
         call.configure(now, &mut self.media);
         let places = places(call, from, &lines, &terms, request, settings);
         let fallback = settings.advertised(0).unwrap_or([0, 0, 0, 0].into());
@@ -58,6 +67,7 @@ impl Relay {
             leg.face = face;
         }
         self.close_refused(number, offerer, answerer);
+        self.pierce(number);
         self.rearm(number);
         Ok(Reply::with_sdp(session.to_bytes()))
     }
@@ -78,7 +88,8 @@ impl Relay {
             for (index, stream) in leg.streams.iter_mut().enumerate() {
                 let refused = said.and_then(|said| said.lines.get(index)).is_some_and(|line| !line.live);
                 if refused {
-                    closed.extend(stream.pair.take());
+                    closed.extend(stream.pairs());
+                    (stream.pair, stream.retired) = (None, None);
                 }
             }
         }

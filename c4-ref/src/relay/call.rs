@@ -33,17 +33,25 @@ pub(super) struct Said {
     pub(super) lines: Vec<Line>,
     /// How it is learned where the party really is.
     pub(super) learning: Learning,
+    /// Packets from elsewhere than it was learned to be are dropped.
+    pub(super) strict: bool,
     /// It may move at any time.
     pub(super) handover: bool,
-    /// Where its signalling came from, if that is to be believed more.
+    /// Nothing is sent to it before it has sent.
+    pub(super) nat_wait: bool,
+    /// Empty datagrams are sent to it until it has sent.
+    pub(super) pierce_nat: bool,
+    /// Where its signalling came from.
     pub(super) received_from: Option<IpAddr>,
 }
 
 /// The sockets of one line that face a party.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Stream {
     /// `None`: the line was refused from the start.
     pub(super) pair: Option<Pair>,
+    /// The one before it, that the party uses until the offer of the new one is answered.
+    pub(super) retired: Option<Box<Pair>>,
     /// Number of the interface where they are bound.
     pub(super) interface: usize,
     /// RTCP shares the port of RTP towards this party.
@@ -63,6 +71,18 @@ pub(super) struct Leg {
     pub(super) settled: bool,
     /// How the session's lines were last written to it.
     pub(super) face: Face,
+}
+
+impl Stream {
+    /// All its pairs.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = Pair> {
+        self.pair.into_iter().chain(self.retired.as_deref().copied())
+    }
+
+    /// The pair that the party knows.
+    fn known(&self) -> Option<Pair> {
+        self.retired.as_deref().copied().or(self.pair)
+    }
 }
 
 impl Leg {
@@ -103,6 +123,8 @@ pub(super) struct Dialogue {
     pub(super) aside: Option<Said>,
     /// When it goes.
     pub(super) delete_at: Option<Instant>,
+    /// With its answer both parties are to be found anew.
+    pub(super) reset: bool,
 }
 
 impl Dialogue {
@@ -137,6 +159,8 @@ pub(super) struct Call {
     pub(super) tos: u8,
     /// What its pairs counted that are closed by now.
     pub(super) gone: Totals,
+    /// When empty datagrams are due.
+    pub(super) pierce_at: Option<Instant>,
     parties: Vec<Option<Party>>,
     legs: Vec<Option<Leg>>,
     dialogues: Vec<Dialogue>,
@@ -153,6 +177,7 @@ impl Call {
             blocked: false,
             tos,
             gone: Totals::default(),
+            pierce_at: None,
             parties: Vec::new(),
             legs: Vec::new(),
             dialogues: Vec::new(),
@@ -254,8 +279,8 @@ impl Call {
     pub(super) fn join(&mut self, offerer: usize, answerer: usize) -> Option<&mut Dialogue> {
         let at = self.dialogues.iter().position(|dialogue| dialogue.joins(offerer, answerer));
         let at = at.unwrap_or_else(|| {
-            let (terms, aside, delete_at) = (Vec::new(), None, None);
-            self.dialogues.push(Dialogue { offerer, answerer, answered: false, terms, aside, delete_at });
+            let (terms, aside, delete_at, reset) = (Vec::new(), None, None, false);
+            self.dialogues.push(Dialogue { offerer, answerer, answered: false, terms, aside, delete_at, reset });
             self.dialogues.len() - 1
         });
         self.dialogues.get_mut(at)
@@ -263,7 +288,7 @@ impl Call {
 
     /// All its open pairs.
     pub(super) fn pairs(&self) -> impl Iterator<Item = Pair> {
-        self.legs().flat_map(|leg| leg.streams.iter().filter_map(|stream| stream.pair))
+        self.legs().flat_map(|leg| leg.streams.iter().flat_map(Stream::pairs))
     }
 
     /// Takes away the dialogues that are due, the parties that are left alone, and their legs. The pairs that nobody
@@ -285,7 +310,7 @@ impl Call {
         for number in 0..self.legs.len() {
             let is_used = self.parties().any(|(_, party)| party.leg == number);
             if !is_used && let Some(leg) = self.legs.get_mut(number).and_then(Option::take) {
-                freed.extend(leg.streams.iter().filter_map(|stream| stream.pair));
+                freed.extend(leg.streams.iter().flat_map(Stream::pairs));
             }
         }
         for number in 0..self.legs.len() {
@@ -327,9 +352,8 @@ impl Call {
         peer: Option<&Leg>,
         index: usize,
     ) {
-        let Some(pair) = stream.pair else { return };
         let line = leg.line(index);
-        let out = peer.and_then(|peer| peer.streams.get(index)).and_then(|out| Some((out.pair?, out.mux)));
+        let out = peer.and_then(|peer| peer.streams.get(index)).and_then(|out| Some((out.known()?, out.mux)));
         let refused = |line: Option<&Line>| line.is_some_and(|line| !line.live);
         let carrier = line.or(peer.and_then(|peer| peer.line(index))).map(|line| line.carrier).unwrap_or_default();
         let said = leg.said.as_ref();
@@ -339,8 +363,12 @@ impl Call {
             signalled: line.and_then(|line| line.rtp),
             received_from: said.and_then(|said| said.received_from),
             learning: said.map(|said| said.learning).unwrap_or_default(),
-            strict: true,
+            strict: said.is_none_or(|said| said.strict),
             handover: said.is_some_and(|said| said.handover),
+            // Before its answer a caller has nowhere to send to, and of a callee nobody knows where it is.
+            armed: leg.settled,
+            nat_wait: said.is_some_and(|said| said.nat_wait),
+            pierce_nat: said.is_some_and(|said| said.pierce_nat),
             out_rtp: out.map(|(pair, _)| pair.rtp),
             out_rtcp: out.map(|(pair, mux)| if mux { pair.rtp } else { pair.rtcp }),
             blocked: self.blocked || refused(line) || refused(peer.and_then(|peer| peer.line(index))),
@@ -348,11 +376,28 @@ impl Call {
             // A party sends what the other one has numbered.
             codecs: peer.and_then(|peer| peer.line(index)).or(line).map(|line| line.codecs).unwrap_or_default(),
         };
-        media.configure(now, pair.rtp, &rtp);
         let is_used = carrier == Carrier::Rtp;
         let signalled = line.and_then(|line| line.rtcp).filter(|_| is_used);
         let rtcp = Setup { kind: Kind::Rtcp, mux: false, signalled, out_rtp: None, ..rtp };
-        media.configure(now, pair.rtcp, &Setup { blocked: rtcp.blocked || !is_used, ..rtcp });
+        let rtcp = Setup { blocked: rtcp.blocked || !is_used, ..rtcp };
+        for pair in stream.pairs() {
+            media.configure(now, pair.rtp, &rtp);
+            media.configure(now, pair.rtcp, &rtcp);
+        }
+    }
+
+    /// The parties of a leg are to be found anew.
+    pub(super) fn forget(&self, leg: usize, media: &mut Media) {
+        for pair in self.leg(leg).into_iter().flat_map(|leg| leg.streams.iter().flat_map(Stream::pairs)) {
+            media.forget(pair.rtp);
+            media.forget(pair.rtcp);
+        }
+    }
+
+    /// The pairs of a leg that an offer has replaced and that nobody needs once it is answered.
+    pub(super) fn take_retired(&mut self, leg: usize) -> Vec<Pair> {
+        let Some(leg) = self.leg_mut(leg) else { return Vec::new() };
+        leg.streams.iter_mut().filter_map(|stream| stream.retired.take().map(|pair| *pair)).collect()
     }
 }
 

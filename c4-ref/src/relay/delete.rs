@@ -19,12 +19,13 @@ impl Relay {
             (Some(tag), _) => call.tagged(tag).map(Some),
             (None, Some(branch)) => {
                 let of = |party: &super::call::Party| party.via_branch.as_deref() == Some(branch);
-                call.parties().find(|(_, party)| of(party)).map(|(number, _)| Some(number))
+                // The branch of a BYE is its own, and no party's: the call is meant.
+                Some(call.parties().find(|(_, party)| of(party)).map(|(number, _)| number))
             }
             (None, None) => Some(None),
         };
         let Some(to) = to else { return not_found() };
-        let reply = Reply::Ok(self.tree(number));
+        let reply = Reply::Ok(self.tree(number, None));
         let at = self.now + request.flags.delete_delay.unwrap_or(self.settings.timeouts.delete_delay);
         let Some(call) = self.call_mut(number) else { return not_found() };
         if let Some(to) = to {

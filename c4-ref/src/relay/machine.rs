@@ -185,7 +185,8 @@ impl Relay {
                 return;
             }
         }
-        self.rearm(number);
+        // What came due meanwhile does so now.
+        self.expire(number);
     }
 
     /// Whatever is due at `now`; a spurious call does nothing.

@@ -8,7 +8,7 @@ use super::machine::{Number, Relay, RequestId};
 use super::media::{Learning, NoPorts, Pair, PairId};
 use super::rewrite::{Place, Rewrite, is_marked};
 use crate::ng::{
-    AddressFamily, AddressSource, DropTraffic, EndpointLearning, Flags, Reply, Request, Tos, TransportProtocol,
+    AddressFamily, AddressSource, Command, DropTraffic, EndpointLearning, Flags, Reply, Request, Tos, TransportProtocol,
 };
 
 /// Side of a dialogue.
@@ -34,6 +34,7 @@ pub(super) struct Opening {
     pub(super) id: RequestId,
     proposal: Proposal,
     wanted: Vec<Wanted>,
+    tos: u8,
 }
 
 impl Opening {
@@ -109,10 +110,7 @@ impl Relay {
             }
         })?;
         let number = known.unwrap_or_else(|| self.add_call(Call::new(&proposal.request.call_id, self.now, tos)));
-        if let Some(call) = self.call_mut(number) {
-            call.tos = tos;
-        }
-        Ok((number, Opening { id, proposal, wanted }))
+        Ok((number, Opening { id, proposal, wanted, tos }))
     }
 
     /// The pairs that are not there yet.
@@ -128,7 +126,9 @@ impl Relay {
                 let kept = stream.or(sibling).map(|stream| stream.interface);
                 let family = family.or(kept.and_then(|kept| self.settings.advertised(kept)).map(|ip| ip.is_ipv6()));
                 let interface = self.settings.interface(name, kept, family.unwrap_or(line.is_ipv6));
-                if stream.is_none_or(|stream| stream.interface != interface) {
+                let moves =
+                    side == Side::To && flags.port_latching == Some(false) && self.has_moved(call, *from, index, line);
+                if moves || stream.is_none_or(|stream| stream.interface != interface) {
                     all.push(Wanted { side, index, interface, id: None, pair: None });
                 }
             };
@@ -138,6 +138,13 @@ impl Relay {
             want(Side::To, leg(to), flags.direction.to.as_deref(), family);
         }
         all
+    }
+
+    /// Whether a party names another address than before.
+    fn has_moved(&self, call: Option<&Call>, party: Option<usize>, index: usize, line: &Line) -> bool {
+        let leg = call.zip(party).and_then(|(call, party)| call.leg_of(party));
+        let before = leg.and_then(|leg| leg.said.as_ref()).and_then(|said| said.lines.get(index));
+        before.is_some_and(|before| before.rtp != line.rtp)
     }
 
     /// Asks for the pairs: all or none.
@@ -157,7 +164,7 @@ impl Relay {
 
     /// The one step in which an offer changes the call; or, without its sockets, nothing.
     pub(super) fn commit(&mut self, number: Number, opening: Opening) -> Reply {
-        let Opening { proposal, wanted, .. } = opening;
+        let Opening { proposal, wanted, tos, .. } = opening;
         if wanted.iter().any(|wanted| !matches!(wanted.pair, Some(Ok(_)))) {
             wanted.iter().filter_map(|wanted| wanted.id).for_each(|id| self.media.close(self.now, id));
             self.counters.refused_ports += 1;
@@ -184,11 +191,20 @@ impl Relay {
             let (Some(stream), Some(Ok(pair))) = (leg.streams.get_mut(one.index), one.pair) else { continue };
             let old = stream.pair.replace(pair);
             stream.interface = one.interface;
-            if let Some(old) = old {
-                call.gone.add(&self.media, old);
-                self.media.close(now, old.id);
+            // The party uses the old one until it answers, or hears the answer.
+            let spare = if stream.retired.is_none() {
+                stream.retired = old.map(Box::new);
+                None
+            } else {
+                old
+            };
+            if let Some(spare) = spare {
+                self.media.close(now, spare.id);
             }
         }
+        call.tos = tos;
+        call.pairs().for_each(|pair| self.media.set_tos(pair.id, tos));
+        call.pierce_at = said.pierce_nat.then_some(now).or(call.pierce_at);
         call.signalled = now;
         call.delete_at = None;
         set_blocked(call, flags);
@@ -199,6 +215,7 @@ impl Relay {
         if let Some(dialogue) = call.join(from, to) {
             (dialogue.offerer, dialogue.answerer) = (from, to);
             (dialogue.answered, dialogue.terms, dialogue.delete_at) = (false, terms, None);
+            dialogue.reset = flags.reset;
             dialogue.aside = settled.then(|| said.clone());
         }
         if let Some(leg) = call.leg_mut(numbers.0) {
@@ -219,6 +236,7 @@ impl Relay {
         if let Some(leg) = call.leg_mut(numbers.1) {
             leg.face = face;
         }
+        self.pierce(number);
         Reply::with_sdp(session.to_bytes())
     }
 }
@@ -231,9 +249,12 @@ pub(super) fn read(request: &Request) -> Result<(Session, Said), Reply> {
     let malformed = || Reply::error(Defect::Malformed.to_string());
     let session = Session::parse(request.sdp.clone(), &sdp::Limits::default()).map_err(|_| malformed())?;
     let flags = &request.flags;
-    let received_from = request.received_from.filter(|_| flags.address == Some(AddressSource::Signalling));
-    let lines = description::lines(&session, received_from);
+    let replaced = request.received_from.filter(|_| flags.address == Some(AddressSource::Signalling));
+    let lines = description::lines(&session, replaced);
     let lines = lines.map_err(|defect| Reply::error(defect.to_string()))?;
+    if let Some(line) = lines.iter().find(|line| request.command == Command::Offer && needs_keys(line, flags)) {
+        return Err(Reply::error(format!("to take the encryption off {} is not supported", line.protocol)));
+    }
     let learning = match flags.endpoint_learning {
         _ if flags.asymmetric => Learning::Off,
         None | Some(EndpointLearning::Heuristic) => Learning::Heuristic,
@@ -241,7 +262,24 @@ pub(super) fn read(request: &Request) -> Result<(Session, Said), Reply> {
         Some(EndpointLearning::Immediate) => Learning::Immediate,
         Some(EndpointLearning::Delayed) => Learning::Delayed,
     };
-    Ok((session, Said { lines, learning, handover: flags.media_handover, received_from }))
+    let said = Said {
+        lines,
+        learning,
+        // Strict anyway, but for a party of which is known that it sends from elsewhere.
+        strict: flags.strict_source || !flags.asymmetric,
+        handover: flags.media_handover,
+        nat_wait: flags.nat_wait,
+        pierce_nat: flags.pierce_nat,
+        received_from: request.received_from,
+    };
+    Ok((session, said))
+}
+
+/// Whether a flag asks for another encryption than that of the line, which goes through as it is.
+fn needs_keys(line: &Line, flags: &Flags) -> bool {
+    let by_dtls = line.protocol.contains("TLS");
+    let off = if by_dtls { flags.dtls_off } else { flags.sdes_off };
+    line.live && line.secured && (off || passed_protocol(flags).is_some())
 }
 
 /// Who makes the offer, and to whom, as far as they are known.

@@ -52,13 +52,16 @@ impl Total {
 impl Relay {
     pub(super) fn query(&self, request: &Request) -> Reply {
         match self.number(&request.call_id) {
-            Some(number) => Reply::Ok(self.tree(number)),
+            Some(number) => {
+                let from = Some(request.from_tag.as_str()).filter(|tag| !tag.is_empty());
+                Reply::Ok(self.tree(number, request.to_tag.as_deref().or(from)))
+            }
             None => Reply::error("Unknown call-id"),
         }
     }
 
-    /// All that is known of a call.
-    pub(super) fn tree(&self, number: Number) -> Dictionary {
+    /// All that is known of a call; of its parties that of this tag and its peers, if one is given.
+    pub(super) fn tree(&self, number: Number, tag: Option<&str>) -> Dictionary {
         let mut tree = Dictionary::new();
         let Some(call) = self.calls.get(&number).map(|entry| &entry.call) else { return tree };
         let created = self.unix(call.created);
@@ -74,7 +77,12 @@ impl Relay {
         tree.insert("last signal".into(), self.seconds(call.signalled));
         tree.insert("SSRC".into(), Value::Dict(sources));
         let mut tags = Dictionary::new();
-        for (number, party) in call.parties() {
+        let one = tag.map(|tag| call.tagged(tag));
+        let is_meant = |party: usize| match one {
+            None => true,
+            Some(one) => one == Some(party) || one.is_some_and(|one| call.peers(one).any(|peer| peer == party)),
+        };
+        for (number, party) in call.parties().filter(|(number, _)| is_meant(*number)) {
             let key = party.tag.as_deref().map_or_else(|| format!("<untagged {number}>"), Into::into);
             tags.insert(key.into(), self.party(call, number, party));
         }

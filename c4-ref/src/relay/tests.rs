@@ -2,16 +2,19 @@
 
 mod calls;
 mod contract;
+mod flags;
+mod spray;
 mod statistics;
 mod vectors;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::media::{self, Pair, PairId};
+use super::media::{self, Packet, Pair, PairId, SocketId, Verdict};
 use super::{Event, Relay, RequestId, Sessions, Settings, Timeouts};
 use crate::config::Interface;
 use crate::ng::{Command, Reply, Request};
@@ -58,6 +61,9 @@ struct House {
     /// Openings are not answered.
     held: Option<Vec<Pair>>,
     events: Vec<Event>,
+    tos: BTreeMap<PairId, u8>,
+    pierced: Vec<(SocketId, SocketAddr)>,
+    sent: u16,
 }
 
 impl House {
@@ -65,17 +71,23 @@ impl House {
         let now = start();
         let relay = Relay::new(now, settings);
         let (open, refusals, events) = (BTreeMap::new(), Vec::new(), Vec::new());
-        House { relay, now, asked: 0, open, refusals, held: None, events }
+        let (tos, pierced) = (BTreeMap::new(), Vec::new());
+        House { relay, now, asked: 0, open, refusals, held: None, events, tos, pierced, sent: 0 }
     }
 
     fn drain(&mut self) {
         while let Some(event) = self.relay.media().poll_event() {
             match event {
-                media::Event::Open { pair, .. } => match self.held.as_mut() {
-                    Some(held) => held.push(pair),
-                    None => self.opened(pair),
-                },
+                media::Event::Open { pair, tos } => {
+                    self.tos.insert(pair.id, tos);
+                    match self.held.as_mut() {
+                        Some(held) => held.push(pair),
+                        None => self.opened(pair),
+                    }
+                }
                 media::Event::Close { pair } => drop(self.open.remove(&pair.id)),
+                media::Event::Tos { pair, tos } => drop(self.tos.insert(pair.id, tos)),
+                media::Event::Pierce { socket, to } => self.pierced.push((socket, to)),
             }
         }
         self.events.extend(std::iter::from_fn(|| self.relay.poll_event()));
@@ -116,6 +128,31 @@ impl House {
         self.reply_to(id).expect("a reply")
     }
 
+    /// The pair on a port.
+    fn on(&self, port: u16) -> Pair {
+        self.open.values().find(|pair| pair.local.port() == port).copied().expect("an open pair")
+    }
+
+    /// RTP from somewhere to the socket on a port: where it goes on to, if it does.
+    fn rtp(&mut self, port: u16, from: &str) -> Option<SocketAddr> {
+        let socket = self.on(port).rtp;
+        let mut packet = Packet::new();
+        self.sent += 1;
+        let [high, low] = self.sent.to_be_bytes();
+        packet.fill(&[0x80, 0, high, low, 0, 0, high, low, 0, 0, 0, 9, 0xff]);
+        match self.relay.media().forward(self.now, socket, from.parse().unwrap(), &mut packet) {
+            Verdict::Send { to, .. } => Some(to),
+            _ => None,
+        }
+    }
+
+    /// An answered call: the ports that face A and B.
+    fn call(&mut self) -> (u16, u16) {
+        let to_b = port(&self.ask(offer("a", None, sdp(A, 4000))));
+        let to_a = port(&self.ask(answer("a", "b", sdp(B, 5000))));
+        (to_a, to_b)
+    }
+
     /// Time passes, with all timers on the way.
     fn pass(&mut self, seconds: u64) {
         let end = self.now + Duration::from_secs(seconds);
@@ -126,6 +163,13 @@ impl House {
         }
         self.now = end;
     }
+}
+
+const A: &str = "192.0.2.1";
+const B: &str = "198.51.100.2";
+
+fn at(text: &str) -> Option<SocketAddr> {
+    text.parse().ok()
 }
 
 fn sdp(address: &str, port: u16) -> String {

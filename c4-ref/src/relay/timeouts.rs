@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use super::machine::{Event, Number, Relay};
 
+/// How often empty datagrams go to a party that is to be reached through its NAT.
+const PIERCE: Duration = Duration::from_secs(1);
+
 /// Why a call has ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TimeoutKind {
@@ -31,6 +34,7 @@ impl Relay {
     /// When something is due for the call, as things stand; packets put it off.
     pub(super) fn due(&self, call: &Call) -> Option<Instant> {
         let deletes = call.dialogues().iter().filter_map(|dialogue| dialogue.delete_at).chain(call.delete_at).min();
+        let deletes = deletes.into_iter().chain(call.pierce_at).min();
         let timeout = self.timeout(call).map(|(_, at)| at);
         deletes.into_iter().chain(timeout).min()
     }
@@ -89,6 +93,17 @@ impl Relay {
             self.event(event);
             return self.remove(number);
         }
+        self.pierce(number);
         self.rearm(number);
+    }
+
+    /// Empty datagrams to those that wait for a way through their NAT, as long as they do.
+    pub(super) fn pierce(&mut self, number: Number) {
+        let now = self.now;
+        let Some(entry) = self.calls.get_mut(&number) else { return };
+        if entry.call.pierce_at.is_some_and(|at| at <= now) {
+            let any = entry.call.pairs().filter(|pair| self.media.pierce(pair.id)).count() > 0;
+            entry.call.pierce_at = any.then(|| now + PIERCE);
+        }
     }
 }

@@ -61,11 +61,54 @@ fn lesson_1_a_sprayer_before_during_and_after_the_party_gets_nothing() {
 }
 
 #[test]
-fn a_party_that_starts_late_throws_out_a_stranger_that_waited_for_the_window() {
+fn lesson_1_a_party_that_starts_late_finds_no_stranger_in_its_place() {
     let now = base();
-    let latch = armed(LatchConfig::default(), now, PHONE, None);
-    let [_, _, heard, received] = attack(latch, now, PHONE, 5_000, 0);
-    assert_eq!((heard, received), (250, 400));
+    for (signalled, received_from, party) in
+        [(PHONE, None, PHONE), ("192.168.1.5:4000", Some("198.51.100.7"), "198.51.100.7:31004")]
+    {
+        let latch = armed(LatchConfig::default(), now, signalled, received_from);
+        let [injected, bled, heard, received] = attack(latch, now, party, 5_000, 0);
+        assert_eq!((injected, bled, heard), (0, 0, 250));
+        assert!(received >= 249, "{received}");
+    }
+}
+
+#[test]
+fn lesson_1_of_two_that_nothing_vouches_for_neither_is_heard() {
+    let now = base();
+    for (party_ms, sprayer_ms) in [(0, 0), (40, 0), (0, 40), (2_900, 0)] {
+        let latch = armed(LatchConfig::default(), now, "192.168.1.5:4000", None);
+        assert_eq!(attack(latch, now, "198.51.100.7:31004", party_ms, sprayer_ms), [0; 4], "{party_ms} {sprayer_ms}");
+    }
+}
+
+#[test]
+fn a_latch_that_is_not_armed_hears_nothing_and_knows_where_to_send() {
+    let now = base();
+    let mut latch = Latch::new(LatchConfig::default());
+    let expected = Expected { signalled: Some(at(PHONE)), received_from: None };
+    latch.expect(expected);
+    assert_eq!((latch.observe(now, at(PHONE)), latch.remote()), (Observed::Drop, Some(at(PHONE))));
+    latch.arm(now, expected);
+    assert_eq!(latch.observe(now, at(PHONE)), Observed::Learned(at(PHONE)));
+    latch.expect(Expected { signalled: Some(at(STRANGER)), received_from: None });
+    assert_eq!(latch.remote(), Some(at(PHONE)));
+}
+
+#[test]
+fn another_configuration_keeps_the_source_and_to_forget_starts_anew() {
+    let now = base();
+    let mut latch = armed(LatchConfig::default(), now, PHONE, None);
+    let moved = at("198.51.100.7:31004");
+    let _ = latch.observe(now, moved);
+    latch.configure(LatchConfig { handover: true, ..LatchConfig::default() });
+    assert_eq!(latch.remote(), Some(moved));
+    latch.configure(LatchConfig::default());
+    assert_eq!((latch.remote(), latch.observe(now, at(STRANGER))), (Some(moved), Observed::Drop));
+    latch.forget();
+    assert_eq!((latch.remote(), latch.observe(now, at(PHONE))), (Some(at(PHONE)), Observed::Learned(at(PHONE))));
+    latch.configure(LatchConfig { learning: Learning::Off, ..LatchConfig::default() });
+    assert_eq!((latch.remote(), latch.learned()), (Some(at(PHONE)), None));
 }
 
 #[test]

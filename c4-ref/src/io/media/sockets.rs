@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use socket2::{Protocol, Type};
+use socket2::{Protocol, SockRef, Type};
 
 use super::super::burst::Burst;
 use super::super::poller::{Interest, Poller};
@@ -86,6 +86,13 @@ impl MediaSockets {
         self.room.give(before - self.open);
     }
 
+    /// The type of service of both sockets of a pair from now on.
+    pub(super) fn set_tos(&self, pair: &Pair, tos: u8) {
+        for socket in [pair.rtp, pair.rtcp].into_iter().filter_map(|id| self.get(id)) {
+            set_tos(SockRef::from(socket), pair.local, tos);
+        }
+    }
+
     pub(super) fn get(&self, id: SocketId) -> Option<&UdpSocket> {
         self.places.get(id.0 as usize)?.as_ref().map(|socket| &socket.udp)
     }
@@ -115,12 +122,16 @@ impl MediaSockets {
 /// No other socket may share the port: one that is in use must be refused.
 pub(in super::super) fn bind(local: SocketAddr, tos: u8) -> io::Result<UdpSocket> {
     let socket = unbound(local, Type::DGRAM, Protocol::UDP)?;
-    // Neither is worth a call: without them media is at worst less favoured on its way.
+    set_tos(SockRef::from(&socket), local, tos);
+    let _ = socket.set_recv_buffer_size(BUFFER);
+    socket.bind(&local.into())?;
+    Ok(socket.into())
+}
+
+/// Not worth a call: without it media is at worst less favoured on its way.
+fn set_tos(socket: SockRef<'_>, local: SocketAddr, tos: u8) {
     let _ = match local {
         SocketAddr::V4(_) => socket.set_tos_v4(u32::from(tos)),
         SocketAddr::V6(_) => socket.set_tclass_v6(u32::from(tos)),
     };
-    let _ = socket.set_recv_buffer_size(BUFFER);
-    socket.bind(&local.into())?;
-    Ok(socket.into())
 }

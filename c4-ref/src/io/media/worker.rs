@@ -199,6 +199,11 @@ impl<M: MediaMachine> Worker<M> {
                     self.machine.handle_open_done(now, pair.id, result.map_err(|error| error.kind()));
                 }
                 Event::Close { pair } => self.sockets.close(&pair),
+                Event::Tos { pair, tos } => self.sockets.set_tos(&pair, tos),
+                Event::Pierce { socket, to } => {
+                    // It opens a way through the party's NAT or does not: more follow.
+                    let _ = self.sockets.get(socket).map(|socket| socket.send_to(&[], to));
+                }
             }
         }
         self.machine_events(now);

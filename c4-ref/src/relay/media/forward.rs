@@ -39,12 +39,21 @@ pub enum Reason {
     Blocked,
     /// The socket is not in use.
     Closed,
+    /// The party that it would go to must send first (flag `NAT wait`).
+    Waiting,
 }
 
 impl Reason {
     /// All, in the order of their counters.
-    pub const ALL: [Reason; 6] =
-        [Reason::Source, Reason::Short, Reason::NotRtp, Reason::NoDestination, Reason::Blocked, Reason::Closed];
+    pub const ALL: [Reason; 7] = [
+        Reason::Source,
+        Reason::Short,
+        Reason::NotRtp,
+        Reason::NoDestination,
+        Reason::Blocked,
+        Reason::Closed,
+        Reason::Waiting,
+    ];
 
     /// Its name in counters.
     pub fn as_str(self) -> &'static str {
@@ -55,6 +64,7 @@ impl Reason {
             Reason::NoDestination => "no_destination",
             Reason::Blocked => "blocked",
             Reason::Closed => "closed",
+            Reason::Waiting => "waiting",
         }
     }
 }
@@ -102,17 +112,17 @@ impl Media {
         match admitted {
             Err(reason) => Verdict::Drop(reason),
             Ok(Way { out, age, rtcp }) => match self.send_by(out, age, packet.payload().len()) {
-                Some(to) => {
+                Ok(to) => {
                     if rtcp {
                         self.read_reports(now, socket, out, packet.payload());
                     }
                     Verdict::Send { socket: out, to }
                 }
-                None => {
+                Err(reason) => {
                     if let Some(source) = self.socket_mut(socket) {
-                        source.count_drop(Reason::NoDestination);
+                        source.count_drop(reason);
                     }
-                    Verdict::Drop(Reason::NoDestination)
+                    Verdict::Drop(reason)
                 }
             },
         }
@@ -131,11 +141,14 @@ impl Media {
 
     /// Where the party that `out` faces is; counts the packet as sent.
     #[inline]
-    fn send_by(&mut self, out: SocketId, age: u32, octets: usize) -> Option<SocketAddr> {
-        let out = self.socket_mut(out).filter(|out| out.age == age)?;
-        let to = out.remote()?;
+    fn send_by(&mut self, out: SocketId, age: u32, octets: usize) -> Result<SocketAddr, Reason> {
+        let out = self.socket_mut(out).filter(|out| out.age == age).ok_or(Reason::NoDestination)?;
+        let to = out.remote().ok_or(Reason::NoDestination)?;
+        if out.setup.nat_wait && out.last.is_none() {
+            return Err(Reason::Waiting);
+        }
         out.sent.count(octets);
-        Some(to)
+        Ok(to)
     }
 }
 

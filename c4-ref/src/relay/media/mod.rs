@@ -93,6 +93,12 @@ pub struct Setup {
     pub strict: bool,
     /// The party may move at any time (flag `media handover`).
     pub handover: bool,
+    /// The party has reason to send: it was answered, or has answered. Until then nothing is heard.
+    pub armed: bool,
+    /// Nothing is sent to the party before something came from it (flag `NAT wait`).
+    pub nat_wait: bool,
+    /// Empty datagrams go to the party until something came from it (flag `pierce NAT`): see [`Media::pierce`].
+    pub pierce_nat: bool,
     /// The socket by which RTP, and whatever is not RTCP, goes on.
     pub out_rtp: Option<SocketId>,
     /// The socket by which RTCP goes on.
@@ -106,7 +112,7 @@ pub struct Setup {
 }
 
 impl Default for Setup {
-    /// RTP from an address that is yet to be signalled, to nobody; strict.
+    /// RTP from an address that is yet to be signalled, to nobody; armed and strict.
     fn default() -> Setup {
         Setup {
             kind: Kind::Rtp,
@@ -116,6 +122,9 @@ impl Default for Setup {
             learning: Learning::default(),
             strict: true,
             handover: false,
+            armed: true,
+            nat_wait: false,
+            pierce_nat: false,
             out_rtp: None,
             out_rtcp: None,
             blocked: false,

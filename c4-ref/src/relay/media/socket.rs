@@ -100,13 +100,18 @@ impl Socket {
         }
     }
 
-    /// Used so from now on. Only signalling that changes the address, or how it is learned, lets it be learned anew.
+    /// Used so from now on. Only signalling that changes the address lets it be learned anew.
     pub(super) fn configure(&mut self, now: Instant, setup: &Setup, out_age: [u32; 2]) {
         let config = latch_config(setup);
         if config != latch_config(&self.setup) {
-            self.latch = Latch::new(config);
+            self.latch.configure(config);
         }
-        self.latch.arm(now, Expected { signalled: setup.signalled, received_from: setup.received_from });
+        let expected = Expected { signalled: setup.signalled, received_from: setup.received_from };
+        if setup.armed {
+            self.latch.arm(now, expected);
+        } else {
+            self.latch.expect(expected);
+        }
         if setup.kind == Kind::Rtp {
             self.streams.prepare();
         }
@@ -133,6 +138,16 @@ impl Socket {
         if self.setup.kind == Kind::Rtcp && self.setup.signalled.map(|at| at.ip()) == signalled.map(|at| at.ip()) {
             self.latch.follow(rtp);
         }
+    }
+
+    /// The party is to be found anew.
+    pub(super) fn forget(&mut self) {
+        self.latch.forget();
+    }
+
+    /// Where an empty datagram goes, while nothing came from there.
+    pub(super) fn pierces(&self) -> Option<SocketAddr> {
+        self.remote().filter(|_| self.setup.pierce_nat && !self.setup.blocked && self.last.is_none())
     }
 
     /// Where the party was found.

@@ -40,6 +40,20 @@ pub enum Event {
         /// As they were opened.
         pair: Pair,
     },
+    /// Set both sockets' type of service.
+    Tos {
+        /// As they were opened.
+        pair: Pair,
+        /// The octet of IPv4, or the traffic class.
+        tos: u8,
+    },
+    /// Send an empty datagram.
+    Pierce {
+        /// Out of this socket.
+        socket: SocketId,
+        /// To the party.
+        to: SocketAddr,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -160,6 +174,35 @@ impl Media {
         if let Some(socket) = self.socket_mut(socket) {
             socket.configure(now, setup, ages);
         }
+    }
+
+    /// The party of a socket is to be found anew, as after signalling that names another address.
+    pub fn forget(&mut self, socket: SocketId) {
+        if let Some(socket) = self.socket_mut(socket) {
+            socket.forget();
+        }
+    }
+
+    /// The type of service of a pair from now on, open or still opening.
+    pub fn set_tos(&mut self, id: PairId, tos: u8) {
+        let Some(entry) = self.entry(id).filter(|entry| entry.tos != tos) else { return };
+        entry.tos = tos;
+        let pair = entry.pair;
+        self.events.push_back(Event::Tos { pair, tos });
+    }
+
+    /// Sends an empty datagram out of each socket of the pair that is set up to pierce NAT and has heard nothing yet.
+    /// Whether there was one; then the caller comes again after a while.
+    pub fn pierce(&mut self, id: PairId) -> bool {
+        let Some(pair) = self.pair(id) else { return false };
+        let mut any = false;
+        for socket in [pair.rtp, pair.rtcp] {
+            if let Some(to) = self.socket(socket).and_then(Socket::pierces) {
+                self.events.push_back(Event::Pierce { socket, to });
+                any = true;
+            }
+        }
+        any
     }
 
     /// How it is used.

@@ -4,9 +4,6 @@ use super::*;
 use crate::ng::bencode::Value;
 use crate::relay::TimeoutKind;
 
-const A: &str = "192.0.2.1";
-const B: &str = "198.51.100.2";
-
 fn house() -> House {
     House::new(settings())
 }
@@ -20,16 +17,10 @@ fn way(house: &mut House, port: u16) -> (Option<std::net::SocketAddr>, Option<u1
     (media.remote(pair.rtp), pairs.iter().find(|one| Some(one.rtp) == out).map(|one| one.local.port()))
 }
 
-fn call(house: &mut House) -> (u16, u16) {
-    let to_b = port(&house.ask(offer("a", None, sdp(A, 4000))));
-    let to_a = port(&house.ask(answer("a", "b", sdp(B, 5000))));
-    (to_a, to_b)
-}
-
 #[test]
 fn media_go_between_the_parties_once_it_is_answered() {
     let mut house = house();
-    let (a, b) = call(&mut house);
+    let (a, b) = house.call();
     assert_eq!(way(&mut house, a), ((A, 4000).to_socket(), Some(b)));
     assert_eq!(way(&mut house, b), ((B, 5000).to_socket(), Some(a)));
     assert_eq!(house.open.len(), 2);
@@ -56,7 +47,7 @@ fn a_repeated_offer_keeps_its_ports() {
 #[test]
 fn a_reoffer_that_is_not_answered_leaves_the_old_destinations() {
     let mut house = house();
-    let (a, b) = call(&mut house);
+    let (a, b) = house.call();
     assert_eq!(port(&house.ask(offer("a", Some("b"), sdp("192.0.2.9", 4444)))), b);
     assert_eq!(way(&mut house, a).0, (A, 4000).to_socket(), "rtpengine#1046");
     assert_eq!(port(&house.ask(answer("a", "b", sdp(B, 5000)))), a);
@@ -87,7 +78,7 @@ fn branches_have_their_own_sockets_and_share_those_of_the_caller() {
 #[test]
 fn a_second_answer_to_one_offer_is_heard_on_the_same_sockets() {
     let mut house = house();
-    let (a, b) = call(&mut house);
+    let (a, b) = house.call();
     assert_eq!(port(&house.ask(answer("a", "c", sdp(B, 7000)))), a);
     assert_eq!(way(&mut house, b), ((B, 7000).to_socket(), Some(a)));
     assert_eq!(port(&house.ask(offer("c", Some("a"), sdp(B, 7000)))), a);
@@ -108,7 +99,7 @@ fn what_nobody_knows_is_an_error_in_the_words_of_rtpengine() {
     assert_eq!(house.ask(answer("a", "b", sdp(B, 5000))), Reply::error("Unknown call-id"));
     assert_eq!(house.ask(query()), Reply::error("Unknown call-id"));
     assert_eq!(house.ask(delete("a", None)), Reply::with_warning("Call-ID not found or tags didn't match"));
-    call(&mut house);
+    house.call();
     assert_eq!(house.ask(delete("x", None)), Reply::with_warning("Call-ID not found or tags didn't match"));
     assert_eq!(house.ask(answer("x", "b", sdp(B, 5000))), Reply::error("Invalid dialogue association"));
     assert_eq!(house.ask(Request::new(Command::Other("x".into()), "")), Reply::error("Unrecognized command"));
@@ -117,7 +108,7 @@ fn what_nobody_knows_is_an_error_in_the_words_of_rtpengine() {
 #[test]
 fn a_deleted_call_lingers_and_a_new_offer_revives_it() {
     let mut house = house();
-    call(&mut house);
+    house.call();
     assert!(matches!(house.ask(delete("a", None)), Reply::Ok(dict) if dict.contains_key("totals")));
     house.pass(29);
     assert_eq!(house.relay.calls(), 1);
@@ -133,7 +124,7 @@ fn a_deleted_call_lingers_and_a_new_offer_revives_it() {
 #[test]
 fn a_delay_of_zero_acts_at_once() {
     let mut house = house();
-    call(&mut house);
+    house.call();
     let mut request = delete("b", Some("a"));
     request.flags.delete_delay = Some(Duration::ZERO);
     house.ask(request);
@@ -190,7 +181,7 @@ fn no_ports_means_nothing_has_changed() {
     let mut small = settings();
     small.media.ports = (20_000, 20_003);
     let mut house = House::new(small);
-    let (a, _) = call(&mut house);
+    let (a, _) = house.call();
     let video = format!("{}m=video 4002 RTP/AVP 96\r\n", sdp("192.0.2.9", 4444));
     assert_eq!(house.ask(offer("a", Some("b"), video)), Reply::error("Ran out of ports"));
     assert_eq!(way(&mut house, a).0, (A, 4000).to_socket());
@@ -233,7 +224,7 @@ fn requests_wait_behind_an_offer_of_their_call() {
 #[test]
 fn there_are_so_many_calls_and_no_more() {
     let mut house = House::new(Settings { sessions: Sessions::new(1), ..settings() });
-    call(&mut house);
+    house.call();
     let mut other = offer("a", None, sdp(A, 4000));
     other.call_id = "c2".into();
     assert_eq!(house.ask(other.clone()), Reply::error("Parallel session limit reached"));

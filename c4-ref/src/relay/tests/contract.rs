@@ -80,6 +80,10 @@ impl Driver<Subject> for Controller {
             4 => query(),
             _ => delete(tags.0, (dice.below(2) == 0).then_some(tags.1)),
         };
+        request.flags.pierce_nat = dice.below(4) == 0;
+        request.flags.reset = dice.below(4) == 0;
+        request.flags.port_latching = [None, Some(false)][dice.below(2) as usize];
+        request.flags.tos = [crate::ng::Tos::Default, crate::ng::Tos::Set(8)][dice.below(2) as usize];
         request.call_id = format!("c{}", dice.below(3));
         request.via_branch = [None, Some("1".into()), Some("2".into())][dice.below(3) as usize].clone();
         (pause, Step::Request(RequestId(self.count), Box::new(request)))
@@ -101,7 +105,7 @@ fn the_relay_keeps_the_calling_contract() {
         Subject(Relay::new(now, few))
     };
     for seed in 0..4 {
-        let run = check(subject, Controller::default(), now, seed, 300, Duration::from_secs(8000));
+        let run = check(subject, Controller::default(), now, seed, 200, Duration::from_secs(8000));
         let calls = run.machine.0.calls.values();
         assert!({ calls }.all(|entry| entry.opening.is_some()), "what still opens stays, all else has ended");
     }

@@ -2,10 +2,6 @@
 
 use super::*;
 use crate::ng::bencode::{Dictionary, Value};
-use crate::relay::media::{Packet, Verdict};
-
-const A: &str = "192.0.2.1";
-const B: &str = "198.51.100.2";
 
 fn dict<'a>(dict: &'a Dictionary, path: &[&str]) -> &'a Dictionary {
     path.iter().fold(dict, |dict, key| match dict.get(*key) {
