@@ -12,8 +12,9 @@ use crate::header::{Header, Name, Values, digits};
 use crate::uri::Uri;
 use crate::{Limits, Method, StatusCode};
 
-/// What the lines of a forwarded request usually need, so that all edits are one allocation.
-const USUAL_OWN: usize = 256;
+/// What the lines of a forwarded request, a challenge or the answer to a REGISTER usually need, so that all edits are one
+/// allocation.
+const USUAL_OWN: usize = 512;
 
 impl Message {
     /// Replaces the Request-URI. In a response it is refused.

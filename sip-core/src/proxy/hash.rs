@@ -101,19 +101,25 @@ impl KeyedHash {
 pub struct Hex(pub u64);
 
 impl Hex {
-    /// The digits, the highest first.
-    pub fn digits(&self) -> impl Iterator<Item = char> {
-        let number = self.0;
-        (0..16u32).rev().map(move |n| {
-            let digit = (number >> (4 * n)) as u8 & 15;
-            char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
-        })
+    /// Appends the digits, the highest first.
+    pub fn push_to(&self, out: &mut String) {
+        let mut digits = [0; 16];
+        let mut number = self.0;
+        for digit in digits.iter_mut().rev() {
+            let value = number as u8 & 15;
+            *digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
+            number >>= 4;
+        }
+        // Of ASCII alone.
+        out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
     }
 }
 
 impl fmt::Display for Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.digits().try_for_each(|digit| fmt::Write::write_char(f, digit))
+        let mut digits = String::with_capacity(16);
+        self.push_to(&mut digits);
+        f.write_str(&digits)
     }
 }
 

@@ -37,7 +37,7 @@ impl LoopHash {
 
     pub(super) fn write_suffix(self, out: &mut String) {
         out.push('.');
-        out.extend(Hex(self.0).digits());
+        Hex(self.0).push_to(out);
     }
 
     /// Whether a branch ends with this hash.

@@ -42,7 +42,7 @@ pub fn branch(key: HashKey, source: IpAddr, request: &Request, loop_hash: LoopHa
     let mut branch = String::with_capacity(MAGIC_COOKIE.len() + MARK.len() + 33);
     branch.push_str(MAGIC_COOKIE);
     branch.push_str(MARK);
-    branch.extend(Hex(hash.finish()).digits());
+    Hex(hash.finish()).push_to(&mut branch);
     loop_hash.write_suffix(&mut branch);
     branch
 }
