@@ -44,6 +44,11 @@ impl Network {
         Some(Network { base, bits })
     }
 
+    /// The length of the prefix; 0: every address of the family.
+    pub const fn bits(&self) -> u8 {
+        self.bits
+    }
+
     /// Whether `address` lies in this network.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address.to_canonical()) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Listener};
+use super::{Backend, Invalid, Listener, sane};
 use crate::identity::Domain;
 use crate::net::Network;
 
@@ -89,8 +89,17 @@ impl Lb {
         self.peers.iter().copied().chain(backends).collect()
     }
 
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(super) fn check(&self) -> Result<Vec<String>, Invalid> {
+        sane::hosts_and_ports("lb.aliases", &self.aliases)?;
+        sane::milliseconds("lb.message-timeout-ms", self.message_timeout_ms, 1)?;
+        sane::seconds("lb.idle-timeout-s", self.idle_timeout_s, 1)?;
+        sane::seconds("lb.token-lifetime-s", self.token_lifetime_s, 1)?;
+        sane::milliseconds("lb.probe.interval-ms", self.probe.interval_ms, 0)?;
+        sane::milliseconds("lb.probe.timeout-ms", self.probe.timeout_ms, 1)?;
         let mut warnings = Vec::new();
+        if sane::holds_everybody(&self.peers) {
+            warnings.push("lb.peers holds every address: everybody may assert any identity".into());
+        }
         if self.hash == Hash::CallId && self.backends.len() > 1 {
             warnings.push(
                 "lb.hash = \"call-id\" with several lb.backends: they must share one location store; use \"aor\""
@@ -105,7 +114,7 @@ impl Lb {
                 "lb.backends over tcp without lb.internal: connections that a proxy opens count as from outside".into(),
             );
         }
-        warnings
+        Ok(warnings)
     }
 }
 

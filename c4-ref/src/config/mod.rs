@@ -14,6 +14,7 @@ pub mod load;
 mod network;
 mod proxy;
 mod relay;
+mod sane;
 #[cfg(all(test, feature = "daemon"))]
 mod tests;
 
@@ -143,7 +144,7 @@ impl Config {
         }
         let mut warnings = self.tls.check()?;
         warnings.extend(match role {
-            Role::Lb => self.lb.warnings(),
+            Role::Lb => self.lb.check()?,
             Role::Proxy => self.proxy.check()?,
             Role::Relay => self.relay.check()?,
         });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 use super::endpoint::udp_address;
-use super::{Endpoint, Invalid, Listener, MediaRelay};
+use super::{Endpoint, Invalid, Listener, MediaRelay, sane};
 use crate::identity::Domain;
 use crate::net::Network;
 use crate::ng::Flags;
@@ -139,7 +139,15 @@ impl Proxy {
         if let Some(why) = unknown.or(wrong) {
             return Err(Invalid { key: "proxy.relay-flags".into(), why });
         }
+        self.check_texts()?;
+        self.check_times()?;
         let mut warnings = Vec::new();
+        if sane::holds_everybody(&self.trusted) {
+            warnings.push("proxy.trusted holds every address: everybody may say where a request comes from".into());
+        }
+        if self.peer.iter().any(|peer| sane::holds_everybody(&peer.sources)) {
+            warnings.push("proxy.peer.sources holds every address: everybody may call without authentication".into());
+        }
         if self.users_csv.is_empty() && self.user.is_empty() && (self.auth.register || self.auth.invite) {
             warnings.push("proxy.user and proxy.users-csv are empty: nobody can authenticate".into());
         }
@@ -147,6 +155,27 @@ impl Proxy {
             warnings.push("proxy.auth.invite = false with a proxy.peer: everybody may call out by the trunks".into());
         }
         Ok(warnings)
+    }
+
+    /// What goes into messages and records stays within its line.
+    fn check_texts(&self) -> Result<(), Invalid> {
+        sane::hosts("proxy.domains", &self.domains)?;
+        sane::one_line("proxy.realm", &self.realm)?;
+        self.user.iter().try_for_each(|user| sane::one_line("proxy.user.name", &user.name))?;
+        self.peer.iter().try_for_each(|peer| {
+            sane::one_line("proxy.peer.name", &peer.name)?;
+            sane::one_line("proxy.peer.prepend", &peer.prepend)?;
+            peer.prefixes.iter().try_for_each(|prefix| sane::one_line("proxy.peer.prefixes", prefix))
+        })
+    }
+
+    fn check_times(&self) -> Result<(), Invalid> {
+        sane::milliseconds("proxy.message-timeout-ms", self.message_timeout_ms, 1)?;
+        sane::seconds("proxy.idle-timeout-s", self.idle_timeout_s, 1)?;
+        sane::seconds("proxy.ringing-limit-s", self.ringing_limit_s, 0)?;
+        sane::seconds("proxy.auth.nonce-lifetime-s", self.auth.nonce_lifetime_s, 1)?;
+        sane::seconds("proxy.keepalive.interval-s", self.keepalive.interval_s, 0)?;
+        sane::milliseconds("proxy.store.flush-ms", self.store.flush_ms, 0)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sip_core::flow::Transport;
 
-use super::{Endpoint, Invalid};
+use super::{Endpoint, Invalid, sane};
 use crate::net::Network;
 
 /// `[relay]`.
@@ -82,6 +82,10 @@ impl Relay {
         if self.notify_address().is_err() {
             return wrong("notify", "accepted: \"udp:ADDR:PORT\" or \"\"");
         }
+        sane::milliseconds("relay.media-timeout-ms", self.media_timeout_ms, 0)?;
+        sane::milliseconds("relay.silent-timeout-ms", self.silent_timeout_ms, 0)?;
+        sane::milliseconds("relay.offer-timeout-ms", self.offer_timeout_ms, 0)?;
+        sane::milliseconds("relay.delete-delay-ms", self.delete_delay_ms, 0)?;
         Ok(Vec::new())
     }
 

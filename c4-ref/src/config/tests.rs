@@ -193,6 +193,73 @@ fn client_authentication_needs_its_authorities() {
     );
 }
 
+/// What is added to a clock must stay within its range: a listener that took such a time panicked at its first connection.
+#[test]
+fn times_beyond_all_use_are_refused() {
+    let year = "accepted: 1 to 31622400";
+    for (setting, role, accepted) in [
+        ("lb.idle-timeout-s=9223372036854775807", Role::Lb, year),
+        ("lb.token-lifetime-s=9223372036854775807", Role::Lb, year),
+        ("lb.message-timeout-ms=0", Role::Lb, "accepted: 1 to 31622400000"),
+        ("lb.probe.interval-ms=9223372036854775807", Role::Lb, "accepted: 0 to 31622400000"),
+        ("lb.probe.timeout-ms=0", Role::Lb, "accepted: 1 to"),
+        ("proxy.message-timeout-ms=9223372036854775807", Role::Proxy, "accepted: 1 to"),
+        ("proxy.idle-timeout-s=0", Role::Proxy, year),
+        ("proxy.ringing-limit-s=9223372036854775807", Role::Proxy, "accepted: 0 to"),
+        ("proxy.auth.nonce-lifetime-s=0", Role::Proxy, year),
+        ("proxy.keepalive.interval-s=9223372036854775807", Role::Proxy, "accepted: 0 to"),
+        ("proxy.store.flush-ms=9223372036854775807", Role::Proxy, "accepted: 0 to"),
+        ("relay.media-timeout-ms=9223372036854775807", Role::Relay, "accepted: 0 to"),
+    ] {
+        let base = [
+            "lb.listen+=udp:127.0.0.1:5060",
+            "proxy.listen+=udp:127.0.0.1:5060",
+            "proxy.domains+=example.com",
+            "relay.interfaces+=127.0.0.1",
+        ];
+        let config = load("", "", &set(&[&base[..], &[setting]].concat())).unwrap();
+        let invalid = config.check(role).unwrap_err();
+        assert_eq!(Some(invalid.key.as_str()), setting.split('=').next());
+        assert!(invalid.why.contains(accepted), "{invalid}");
+    }
+}
+
+#[test]
+fn what_goes_into_messages_stays_within_its_line() {
+    let base = "[lb]\nlisten = [\"udp:127.0.0.1:5060\"]\n[proxy]\nlisten = [\"udp:127.0.0.1:5060\"]\n";
+    let checked = |more: &str, role| load("", &format!("{base}{more}"), &[]).unwrap().check(role);
+    let domains = "domains = [\"example.com\"]\n";
+    for (more, key) in [
+        (format!("{domains}realm = \"a\\r\\nX: y\""), "proxy.realm"),
+        (format!("{domains}[[proxy.user]]\nname = \"a\\nb\""), "proxy.user.name"),
+        (format!("{domains}[[proxy.peer]]\nname = \"a\\u0000\""), "proxy.peer.name"),
+        (format!("{domains}[[proxy.peer]]\nname = \"a\"\nprepend = \"\\r\\nX: y\""), "proxy.peer.prepend"),
+        ("domains = [\"example.com:5060\"]".into(), "proxy.domains"),
+        ("domains = [\"*.example.com\"]".into(), "proxy.domains"),
+        ("domains = [\"a b\"]".into(), "proxy.domains"),
+        ("domains = [\"\"]".into(), "proxy.domains"),
+    ] {
+        let invalid = checked(&more, Role::Proxy).unwrap_err();
+        assert_eq!(invalid.key, key, "{more}");
+        assert!(!invalid.to_string().contains(['\r', '\n']) && invalid.why.contains("accepted"), "{invalid}");
+    }
+    let good = "domains = [\"Example.com.\", \"192.0.2.1\", \"[2001:db8::1]\", \"2001:db8::1\"]";
+    assert!(checked(good, Role::Proxy).is_ok());
+    let aliases = |list: &str| {
+        load("", &format!("{}\naliases = [{list}]", &base[..base.find("[proxy]").unwrap()]), &[])
+            .unwrap()
+            .check(Role::Lb)
+    };
+    assert!(
+        aliases("\"sip.example.com\", \"sip.example.com:5070\", \"[::1]:5060\", \"192.0.2.1:5060\", \"::1\"").is_ok()
+    );
+    for wrong in ["\"a b\"", "\"\"", "\"a\\r\\nb\"", "\"a:x\"", "\"*.a\""] {
+        assert_eq!(aliases(wrong).unwrap_err().key, "lb.aliases", "{wrong}");
+    }
+    let all = format!("trusted = [\"0.0.0.0/0\"]\n{domains}");
+    assert!(checked(&all, Role::Proxy).unwrap()[0].contains("proxy.trusted holds every address"));
+}
+
 #[test]
 fn call_id_hash_with_several_backends_warns() {
     let several = ["lb.listen+=udp:127.0.0.1:5060", "lb.backends+=127.0.0.1:1", "lb.backends+=127.0.0.1:2"];
