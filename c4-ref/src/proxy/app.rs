@@ -186,7 +186,7 @@ impl App {
                 }
             } else if let Some(event) = self.media_poll(now) {
                 self.media_event(now, event);
-            } else {
+            } else if !self.cut_calls(now) {
                 return;
             }
         }
@@ -320,7 +320,6 @@ impl Machine for App {
         self.proxy.handle_timeout(now, &mut self.layer);
         if let Some(media) = &mut self.media {
             media.handle_timeout(now);
-            self.cut_calls(now);
         }
         self.work(now);
         self.expire_calls(now);

@@ -80,12 +80,7 @@ impl App {
                 Some(request) => Checked::Request(request),
                 None => return,
             },
-            Checked::Response(mut response) => {
-                if !self.settings.trusts(flow.remote.ip()) {
-                    let _ = response.remove(source::HEADER);
-                }
-                Checked::Response(response)
-            }
+            response => response,
         };
         if self.take(now, flow, checked).is_err() {
             self.counters.busy += 1;

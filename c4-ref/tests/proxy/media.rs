@@ -594,3 +594,72 @@ fn an_answer_that_no_relay_serves_ends_the_call_where_the_policy_refuses() {
     rig.find("BYE", BOB);
     assert_eq!((rig.records[0]["cause"].as_u64(), rig.records.len()), (Some(41), 1));
 }
+
+#[test]
+fn rfc3261_9_1_an_answer_that_waits_when_the_cancel_comes_still_counts() {
+    let mut rig = rig();
+    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
+    rig.relay_serves_next("offer a> branch", "to-bob");
+    let ringing = rig.find("INVITE", BOB);
+    rig.udp(BOB, &answer(&ringing, "200 OK", "b", BOB_URI, "of-bob"));
+    let asked = rig.question();
+    rig.take();
+    rig.udp(ALICE, &Req::new("CANCEL", "sip:bob@example.com").call("c", 1).branch("invite-c-1").text());
+    assert_eq!(rig.look(), [format!("200 {ALICE}")], "of the CANCEL");
+    rig.relay_serves(&asked, "to-alice");
+    assert_eq!(body(&rig.find("200", ALICE)), "to-alice");
+    rig.pass(s(60));
+    assert!(rig.asked().is_empty(), "the call stands");
+    assert_eq!(rig.media("anchoring"), 0);
+}
+
+#[test]
+fn an_offer_that_the_relay_of_the_dialog_refuses_goes_to_no_other() {
+    let mut rig = rig_of(&[ONE, TWO], Policy::Refuse);
+    let call = rig.relayed_call();
+    rig.udp(ALICE, &reinvite(&call, true, 2, "new").text());
+    let asked = rig.question();
+    rig.relay_says(&asked, &Reply::error("Failed to parse SDP"));
+    assert!(rig.asked().is_empty());
+    rig.find("503", ALICE);
+    // One without ports is another matter.
+    rig.udp(ALICE, &reinvite(&call, true, 3, "new").text());
+    let asked = rig.question();
+    rig.relay_says(&asked, &Reply::error("Ran out of ports"));
+    let again = rig.question();
+    rig.relay_says(&again, &Reply::error("Ran out of ports"));
+    assert_ne!(rig.question().relay, again.relay);
+}
+
+#[test]
+fn with_more_branches_than_a_relay_serves_the_others_ring() {
+    let mut rig = rig_of(&[ONE], Policy::Refuse);
+    for at in [DESK, "192.0.2.4:5060"] {
+        rig.registered("bob", at, "");
+    }
+    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
+    rig.relay_serves_next("offer a> branch", "one");
+    let asked = rig.asked();
+    assert_eq!(asked.len(), 2);
+    rig.relay_says(&asked[0], &Reply::error("Ran out of ports"));
+    assert!(rig.take().iter().all(|sent| sent.what() != "INVITE"), "the third is not served yet");
+    rig.relay_serves(&asked[1], "three");
+    let mut bodies: Vec<String> = rig.take().iter().filter(|sent| sent.what() == "INVITE").map(body).collect();
+    bodies.sort();
+    assert_eq!(bodies, ["one", "three"]);
+}
+
+#[test]
+fn relays_of_both_address_families_have_a_socket_each() {
+    let bound = |relays: &[&str]| {
+        let settings = crate::harness::settings(&with_relays(relays, Policy::Pass));
+        let text = |address: &SocketAddr| address.to_string();
+        c4_ref::proxy::media::sockets(&settings).iter().map(text).collect::<Vec<_>>()
+    };
+    assert_eq!(bound(&["udp:[2001:db8::1]:2223", ONE]), ["0.0.0.0:0", "[::]:0"]);
+    assert_eq!(bound(&["udp:[2001:db8::1]:2223"]), ["[::]:0"]);
+    assert_eq!(bound(&["tcp:[2001:db8::1]:2223"]), [""; 0]);
+    let mut rig = rig_of(&["udp:[2001:db8::1]:2223"], Policy::Pass);
+    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
+    assert!(rig.relayed.iter().all(|datagram| datagram.socket == 0 && datagram.to.is_ipv6()));
+}

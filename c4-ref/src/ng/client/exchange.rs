@@ -183,8 +183,8 @@ impl Client {
             state.is_up = false;
             self.events.push_back(Event::NodeDown(node));
             tracing::warn!(relay = %state.node, "relay is down");
-            // A connection over which nothing comes is no help in finding out when it is up again.
-            if let Link::Up(id, _) = state.link {
+            // A connection over which nothing comes, or that is not made, is no help in finding out when it is up again.
+            if let Link::Up(id, _) | Link::Connecting(id) = state.link {
                 state.link = Link::None;
                 self.close(id);
             }

@@ -29,6 +29,7 @@ impl App {
         if self.has_leg(id).is_none() {
             return Some(Event::Response { id, response, flow });
         }
+        let source = source_of(&response, &flow, self.settings.trusts(flow.remote.ip()));
         let media = self.media.as_mut()?;
         let is_final = !response.status().is_provisional();
         // The first 2xx is told though a 1xx said the same: the relay must know which branch has the call.
@@ -38,7 +39,7 @@ impl App {
             let _ = response.set_body(None, known); // stood in a response before
             return Some(Event::Response { id, response, flow });
         }
-        let request = request_for(leg, &to_tag, sdp, &media.flags, source_of(&response, &flow));
+        let request = request_for(leg, &to_tag, sdp, &media.flags, source);
         match request.command {
             Command::Offer => media.counters.offers += 1,
             _ => media.counters.answers += 1,

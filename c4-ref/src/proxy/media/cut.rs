@@ -126,15 +126,18 @@ impl App {
         watch.add(now, &Begin { call_id, caller_tag, callee_tag, caller, callee, node });
     }
 
-    /// Ends what is to end.
-    pub(in super::super) fn cut_calls(&mut self, now: Instant) {
+    /// Ends what is to end. Whether there was anything.
+    pub(in super::super) fn cut_calls(&mut self, now: Instant) -> bool {
         let cuts = self.media.as_mut().and_then(|media| media.watch.as_mut()).map(|watch| watch.cuts(now));
-        for cut in cuts.unwrap_or_default() {
+        let cuts = cuts.unwrap_or_default();
+        let some = !cuts.is_empty();
+        for cut in cuts {
             let watched = self.media.as_mut().and_then(|media| media.watch.as_mut()?.take(cut.key));
             if let Some(watched) = watched {
                 self.cut(now, &watched, cut);
             }
         }
+        some
     }
 
     fn cut(&mut self, now: Instant, watched: &Watched, cut: Cut) {

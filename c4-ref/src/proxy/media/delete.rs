@@ -57,15 +57,16 @@ impl App {
     pub(in super::super) fn media_finished(&mut self, now: Instant, context: ContextId, outcome: &Outcome, said: bool) {
         let Some(media) = &mut self.media else { return };
         let Some(session) = media.sessions.remove(&context) else { return };
+        if let (Step::Bye, Some(way), Some(watch), true) = (session.step, &session.way, &mut media.watch, said) {
+            let (caller, callee) = session.parties.sides(way.from_caller);
+            watch.remove(&session.parties.call_id, caller, callee);
+        }
         let Some(node) = session.node else { return };
         let answered = outcome.status.is_some_and(sip_core::StatusCode::is_success);
         match (session.step, &session.way) {
             (Step::Bye, Some(way)) if said => {
                 let (caller, callee) = session.parties.sides(way.from_caller);
                 media.delete(now, node, &session.parties, Scope::Side { caller, callee });
-                if let Some(watch) = &mut media.watch {
-                    watch.remove(&session.parties.call_id, caller, callee);
-                }
                 media.forget_move(&session.parties, way);
             }
             (Step::Offer | Step::Late, None) if !answered => media.delete(now, node, &session.parties, Scope::Call),

@@ -2,11 +2,9 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use super::super::app::App;
 use super::delete::Scope;
-use super::{Job, LOST, Media, Policy};
+use super::{Job, LOST, Media, Policy, Served, Unserved};
 use crate::ng::Reply;
 use crate::ng::client::{Event, Failure, NodeId};
 
@@ -32,16 +30,21 @@ impl Media {
     }
 
     /// The relay and the SDP of a reply that holds one.
-    fn description(&mut self, node: Option<NodeId>, result: Result<Reply, Failure>) -> Option<(NodeId, Bytes)> {
+    fn description(&mut self, node: Option<NodeId>, result: Result<Reply, Failure>) -> Served {
         let served = node.zip(result.as_ref().ok().and_then(|reply| reply.sdp().cloned()));
-        if served.is_none() {
+        served.ok_or_else(|| {
             self.counters.failures += 1;
             match result {
-                Ok(reply) => tracing::warn!(?reply, "relay refuses"),
-                Err(failure) => tracing::warn!(%failure, "relay does not serve"),
+                Ok(reply) => {
+                    tracing::warn!(?reply, "relay refuses");
+                    if reply.asks_for_another() { Unserved::Silent } else { Unserved::Refused }
+                }
+                Err(failure) => {
+                    tracing::warn!(%failure, "relay does not serve");
+                    Unserved::Silent
+                }
             }
-        }
-        served
+        })
     }
 }
 
@@ -61,7 +64,7 @@ impl App {
             if let Ok(reply) = &result {
                 media.told(key, reply, when);
             }
-            return self.cut_calls(now);
+            return;
         }
         let served = media.description(node, result);
         match job {
@@ -70,13 +73,13 @@ impl App {
             }
             // The request was given up meanwhile: by CANCEL, for one.
             Job::Request { parties, in_dialog, .. } => {
-                if let (false, Some((node, _))) = (in_dialog, served) {
+                if let (false, Ok((node, _))) = (in_dialog, served) {
                     media.delete(now, node, &parties, Scope::Call);
                 }
             }
-            Job::Response(client) => self.answered(now, client, served.map(|(_, sdp)| sdp)),
+            Job::Response(client) => self.answered(now, client, served.ok().map(|(_, sdp)| sdp)),
             Job::Query(_) => {}
-            Job::Ack(key) => self.ack_answered(now, key, served.map(|(_, sdp)| sdp)),
+            Job::Ack(key) => self.ack_answered(now, key, served.ok().map(|(_, sdp)| sdp)),
         }
     }
 }

@@ -146,8 +146,8 @@ impl App {
     }
 }
 
-/// Where the sender of a response is, as the first of our own hops saw it.
-pub(super) fn source_of(response: &Response, flow: &Flow) -> IpAddr {
+/// Where the sender of a response is, as the first of our own hops saw it, if we trust that one.
+pub(super) fn source_of(response: &Response, flow: &Flow, trusted: bool) -> IpAddr {
     let told = response.header(crate::source::HEADER).and_then(crate::source::Source::parse);
-    told.map_or(flow.remote.ip(), |source| source.remote.ip())
+    told.filter(|_| trusted).map_or(flow.remote.ip(), |source| source.remote.ip())
 }

@@ -59,9 +59,9 @@ use watch::Watch;
 const TRIES: u32 = 3;
 const TRY: Duration = Duration::from_millis(200);
 /// A request goes to no other relay after this time.
-const PATIENCE: Duration = Duration::from_millis(1200);
-/// The longest that one exchange takes: far below Timer B (RFC 3261 §17.1.1.2).
-pub const MOST_WAIT: Duration = Duration::from_millis(1200 + 600);
+const PATIENCE: Duration = Duration::from_millis(700);
+/// The longest that a message waits: for the relay of its dialog, then for others. Far below Timer B (RFC 3261 §17.1.1.2).
+pub const MOST_WAIT: Duration = Duration::from_millis(600 + 700 + 600);
 /// Between two pings of a relay.
 const PING: Duration = Duration::from_secs(2);
 /// How long a relay is down before its calls are ended, where the policy ends them: a restart is no reason.
@@ -106,6 +106,8 @@ pub(super) struct Media {
     offered: HashSet<u64, BuildSipHasher>,
     /// Dialogs whose relay is another one than their routes say.
     moved: HashMap<u64, NodeId, BuildSipHasher>,
+    /// What the relays are called in tokens, in their order.
+    names: Vec<u32>,
     /// Answered calls, where there is something to hear of them.
     watch: Option<Box<Watch>>,
     /// Relays that are down, and when their calls end.
@@ -132,6 +134,18 @@ enum Job {
     Ack(u64),
     /// Nobody: a watched call is asked about.
     Query(u64),
+}
+
+/// The relay and its SDP, or why there is none.
+type Served = Result<(NodeId, Bytes), Unserved>;
+
+/// Why a relay has not served a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unserved {
+    /// It did not answer, or is at its limit: another one may serve.
+    Silent,
+    /// It does not want this.
+    Refused,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -170,8 +184,11 @@ impl Media {
         let watches = ends || settings.relay_events.is_some() || settings.relay_poll.is_some();
         let key = seed.first_chunk().copied().unwrap_or_default();
         let hasher = BuildSipHasher::new(key);
+        let client = Client::new(config, seed, now);
+        let name = |node: NodeId| client.node_name(node).unwrap_or(pin::NONE).max(1);
         Some(Box::new(Media {
-            client: Client::new(config, seed, now),
+            names: client.nodes().map(|(node, ..)| name(node)).collect(),
+            client,
             flags: Arc::new(Flags::from_text(&settings.relay_flags)),
             jobs: HashMap::with_hasher(hasher.clone()),
             sessions: HashMap::with_hasher(hasher.clone()),
@@ -270,7 +287,7 @@ impl Media {
         let values = json!({
             "offers": offers, "answers": answers, "deletes": deletes, "failed": failures,
             "passed-without-relay": passed, "refused-without-relay": refused, "moved-to-another-relay": reanchored,
-            "relays-lost": nodes_lost, "relays-up": up, "relays-down": down, "waiting": self.jobs.len(),
+            "relays-lost": nodes_lost, "relays-up": up, "relays-down": down, "waiting": self.jobs.len(), "anchoring": self.sessions.len() + self.legs.len(),
             "watched": watched, "notices": notices, "stray-notices": stray_notices, "queries": queries, "ended-calls": cut,
         });
         match values {

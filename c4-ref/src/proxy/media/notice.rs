@@ -69,7 +69,6 @@ impl App {
         let Some(media) = &mut self.media else { return };
         if media.is_for_notices(socket) {
             media.notice(now, from, &payload);
-            self.cut_calls(now);
         } else {
             media.handle_datagram(now, from, payload);
         }

@@ -10,9 +10,8 @@ use super::super::app::App;
 use super::body::{describe, sdp_of};
 use super::pin;
 use super::session::{Departure, Leaving, Parties, Session, Step};
-use super::{Job, Media, Policy};
+use super::{Job, Media, Policy, Served, Unserved};
 use crate::ng;
-use crate::ng::client::NodeId;
 
 impl Media {
     /// What the media of a request needs. `None`: nothing, it goes on as it is.
@@ -97,7 +96,7 @@ impl App {
         if session.branches.is_empty() {
             return self.leave(now, context, departure, pin::NONE);
         }
-        session.departure = Some(departure);
+        (session.departure, session.waiting) = (Some(departure), 1);
         media.sessions.insert(context, session);
         self.ask_for(now, context, 0);
     }
@@ -127,30 +126,26 @@ impl App {
         };
         request.via_branch = leaving.via_branch.clone();
         describe(&mut request, sdp, &media.flags, departure.source());
-        session.waiting += 1;
         let (node, in_dialog) = (session.node, session.way.is_some());
         if !media.ask(now, node, request, Job::Request { context, branch, parties, in_dialog }) {
-            self.served(now, context, branch, None);
+            self.served(now, context, branch, Err(Unserved::Silent));
         }
     }
 
     /// The relay has answered for a branch, or will not.
-    pub(super) fn served(
-        &mut self,
-        now: Instant,
-        context: ContextId,
-        branch: usize,
-        done: Option<(NodeId, bytes::Bytes)>,
-    ) {
+    pub(super) fn served(&mut self, now: Instant, context: ContextId, branch: usize, done: Served) {
         let Some(media) = &mut self.media else { return };
         let Some(session) = media.sessions.get_mut(&context) else { return };
         session.waiting = session.waiting.saturating_sub(1);
         let count = session.branches.len();
         let Some(leaving) = session.branches.get_mut(branch) else { return };
         match done {
-            Some((node, sdp)) => {
+            Ok((node, sdp)) => {
                 leaving.sdp = Some(sdp);
                 session.node = Some(node);
+                if branch == 0 {
+                    session.waiting = count - 1;
+                }
                 if let (true, Some(way)) = (session.moved, session.way.clone()) {
                     let parties = session.parties.clone();
                     media.remember_move(&parties, &way, node);
@@ -160,18 +155,18 @@ impl App {
                 }
             }
             // The relay of the dialog is dead: another one may take it over, for an offer says all that it must know.
-            None if session.way.is_some() && !session.moved && session.step == Step::Offer => {
-                (session.moved, session.node) = (true, None);
+            Err(Unserved::Silent) if session.way.is_some() && !session.moved && session.step == Step::Offer => {
+                (session.moved, session.node, session.waiting) = (true, None, 1);
                 return self.ask_for(now, context, branch);
             }
-            None if branch == 0 => {
+            Err(_) if branch == 0 => {
                 let departure = media.sessions.remove(&context).and_then(|session| session.departure);
                 if let Some(departure) = departure {
                     self.without_relay(now, context, departure);
                 }
                 return;
             }
-            None => leaving.is_bare = true,
+            Err(_) => leaving.is_bare = true,
         }
         self.leave_if_served(now, context);
     }
@@ -181,7 +176,7 @@ impl App {
         let Some(media) = &mut self.media else { return };
         let Some(session) = media.sessions.get_mut(&context).filter(|session| session.waiting == 0) else { return };
         let Some(mut departure) = session.departure.take() else { return };
-        let name = session.node.map_or(pin::NONE, |node| media.client.node_name(node).unwrap_or_default().max(1));
+        let name = session.node.and_then(|node| media.names.get(usize::from(node.0)).copied()).unwrap_or(pin::NONE);
         match &mut departure {
             Departure::New { branches, .. } => {
                 for (prepared, leaving) in branches.iter_mut().zip(&session.branches) {

@@ -15,15 +15,16 @@ pub(in super::super) const NONE: u32 = 0;
 const MAX_MOVED: usize = 1 << 16;
 
 impl Media {
-    /// The name of a relay; never [`NONE`].
+    /// The name of a relay; never [`NONE`], but for one that is none.
     pub(super) fn name_of(&self, node: NodeId) -> u32 {
-        self.client.node_name(node).unwrap_or(NONE).max(1)
+        self.names.get(usize::from(node.0)).copied().unwrap_or(NONE)
     }
 
     /// The relay of a dialog, whether it is up or not. `None`: it has none, or the configuration knows it no more.
     pub(super) fn relay_of(&self, parties: &Parties, way: &Way) -> Option<NodeId> {
         let moved = self.moved.get(&self.dialog_key(parties, way)).copied();
-        moved.or_else(|| self.client.nodes().find(|(id, ..)| self.name_of(*id) == way.relay).map(|(id, ..)| id))
+        let named = || self.names.iter().position(|name| *name == way.relay).map(|n| NodeId(n as u16));
+        moved.or_else(named)
     }
 
     pub(super) fn is_up(&self, node: NodeId) -> bool {
