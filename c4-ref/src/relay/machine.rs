@@ -85,8 +85,10 @@ pub struct Relay {
 impl Relay {
     /// A relay without calls.
     pub fn new(now: Instant, settings: Settings) -> Relay {
+        let mut media = Media::new(settings.media);
+        settings.interfaces.iter().for_each(|interface| media.add_own(interface.advertised()));
         Relay {
-            media: Media::new(settings.media),
+            media,
             settings,
             calls: BTreeMap::new(),
             by_id: BTreeMap::new(),

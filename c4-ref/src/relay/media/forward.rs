@@ -41,11 +41,13 @@ pub enum Reason {
     Closed,
     /// The party that it would go to must send first (flag `NAT wait`).
     Waiting,
+    /// The relay sends to itself, and too much of it: in a circle.
+    Loop,
 }
 
 impl Reason {
     /// All, in the order of their counters.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 8] = [
         Reason::Source,
         Reason::Short,
         Reason::NotRtp,
@@ -53,6 +55,7 @@ impl Reason {
         Reason::Blocked,
         Reason::Closed,
         Reason::Waiting,
+        Reason::Loop,
     ];
 
     /// Its name in counters.
@@ -65,6 +68,7 @@ impl Reason {
             Reason::Blocked => "blocked",
             Reason::Closed => "closed",
             Reason::Waiting => "waiting",
+            Reason::Loop => "loop",
         }
     }
 }
@@ -101,8 +105,12 @@ struct Way {
 impl Media {
     /// Decides about a packet that came to `socket` from `from`.
     pub fn forward(&mut self, now: Instant, socket: SocketId, from: SocketAddr, packet: &mut Packet) -> Verdict {
+        let is_own = self.own.has(from, &self.settings);
         let Some(source) = self.socket_mut(socket) else { return Verdict::Drop(Reason::Closed) };
-        let admitted = source.admit(now, from, packet.payload());
+        let mut admitted = source.admit(now, from, packet.payload());
+        if is_own && admitted.is_ok() && !source.hairpin.admit(now) {
+            admitted = Err(Reason::Loop);
+        }
         if let Err(reason) = admitted {
             source.count_drop(reason);
         }

@@ -6,6 +6,7 @@
 
 mod codecs;
 mod forward;
+mod hairpin;
 mod machine;
 mod packet;
 mod ports;

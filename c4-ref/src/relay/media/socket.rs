@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nat::latch::{self, Expected, Latch, LatchConfig, Observed};
 
+use super::hairpin::Hairpin;
 use super::stream::Streams;
 use super::{Kind, Learning, Reason, Setup};
 
@@ -78,6 +79,7 @@ pub(super) struct Socket {
     pub(super) streams: Streams,
     /// The last round trip between the relay and the party.
     pub(super) leg: Option<Duration>,
+    pub(super) hairpin: Hairpin,
 }
 
 impl Socket {
@@ -97,6 +99,7 @@ impl Socket {
             drops: [0; Reason::ALL.len()],
             streams: Streams::default(),
             leg: None,
+            hairpin: Hairpin::default(),
         }
     }
 

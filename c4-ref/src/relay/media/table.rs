@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::hairpin::Own;
 use super::socket::Socket;
 use super::{NoPorts, Pair, PairId, Pool, QUARANTINE, Setup, SocketId, SocketStats, StreamStats};
 
@@ -67,7 +68,8 @@ struct Entry {
 /// The media sockets of one worker. Commands take `now`; [`Media::forward`] is the hot path.
 #[derive(Debug, Clone)]
 pub struct Media {
-    settings: Settings,
+    pub(super) settings: Settings,
+    pub(super) own: Own,
     pools: BTreeMap<IpAddr, Pool>,
     /// Two adjacent places a pair, the RTP socket first.
     sockets: Vec<Socket>,
@@ -85,6 +87,7 @@ impl Media {
     pub fn new(settings: Settings) -> Media {
         Media {
             settings,
+            own: Own::default(),
             pools: BTreeMap::new(),
             sockets: Vec::new(),
             entries: Vec::new(),
@@ -93,6 +96,12 @@ impl Media {
             events: VecDeque::new(),
             gone: SocketStats::default(),
         }
+    }
+
+    /// Media may be seen to come from this address when the relay sends it to itself: what is advertised in the place of
+    /// a local address. Those of open pairs are known.
+    pub fn add_own(&mut self, address: IpAddr) {
+        self.own.add(address);
     }
 
     /// Asks for a pair on the address `local`, which must be one of the configured ones: each address has its own ports.
@@ -290,6 +299,7 @@ impl Media {
     }
 
     fn take_port(&mut self, now: Instant, local: IpAddr) -> Option<u16> {
+        self.add_own(local);
         let Settings { ports: (first, last), worker, workers, key } = self.settings;
         self.pools.entry(local).or_insert_with(|| Pool::new(first, last, worker, workers, key)).take(now)
     }

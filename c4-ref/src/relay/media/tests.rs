@@ -78,6 +78,24 @@ fn rtp_and_rtcp_go_to_the_other_party() {
 }
 
 #[test]
+fn media_that_descriptions_lead_in_a_circle_is_bounded() {
+    let mut bed = Bed::new((30_000, 30_100));
+    let (a, b) = bed.call();
+    // Each party says that it is where the relay listens for the other one.
+    for (own, other) in [(a, b), (b, a)] {
+        let setup = Setup { signalled: Some(other.local), ..bed.media.setup(own.rtp).unwrap() };
+        bed.media.configure(bed.now, own.rtp, &setup);
+    }
+    let from = b.local.to_string();
+    let verdicts: Vec<_> = (0..5_000).map(|_| bed.send(a.rtp, &from, &rtp())).collect();
+    let passed = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Send { .. })).count();
+    assert_eq!(passed, hairpin::MOST as usize);
+    assert_eq!(bed.media.stats(a.rtp).unwrap().dropped(Reason::Loop), 4_000);
+    bed.now += Duration::from_secs(1);
+    assert!(matches!(bed.send(a.rtp, &from, &rtp()), Verdict::Send { .. }), "chained calls go on");
+}
+
+#[test]
 fn rfc5761_4_rtcp_on_the_rtp_port_goes_out_as_rtcp() {
     let mut bed = Bed::new((30_000, 30_100));
     let (a, b) = bed.call();
