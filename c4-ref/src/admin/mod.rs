@@ -68,6 +68,7 @@ pub const METHODS: &[Method] = &[
         help: "take no new calls and keep those that are there; params {\"on\": false}: take them again",
         scope: Scope::One,
     },
+    Method { name: "trace", help: "the last SIP messages, as many as admin.trace says", scope: Scope::One },
     Method { name: "tls.reload", help: "read the certificate files again", scope: Scope::Driver },
     Method {
         name: "reload",

@@ -21,7 +21,7 @@ enum Command {
     Up(#[command(flatten)] Args),
     /// Two calls between built-in phones through all three on loopback: ladder diagrams, quality of the sound, records
     Demo(#[command(flatten)] demo::Args),
-    /// The calls of a capture file as ladder diagrams, with the quality of their RTP
+    /// The calls of a capture file or of running programs as ladder diagrams, with the quality of their RTP
     Ladder(#[command(flatten)] ladder::Args),
     /// Counters and gauges of a running program, one `name value` a line
     Stats {

@@ -48,11 +48,13 @@ pub struct Config {
 pub struct Admin {
     /// `unix:PATH`; `{name}` stands for the binary's name; empty: no admin socket.
     pub listen: String,
+    /// SIP messages that each role keeps in memory for `c4 ladder --live`; 0: none.
+    pub trace: usize,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Admin { listen: "unix:{name}.ctl".into() }
+        Admin { listen: "unix:{name}.ctl".into(), trace: 0 }
     }
 }
 

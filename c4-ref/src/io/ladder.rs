@@ -1,11 +1,15 @@
-//! `c4 ladder`: the calls of a capture file.
+//! `c4 ladder`: the calls of a capture file, or of running programs.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::operator::{self, Socket};
 use super::program::Failure;
-use crate::ladder::{Choice, Trace, render};
+use crate::ladder::{Choice, Trace, live, render};
+
+/// Those that have SIP.
+const PROGRAMS: [&str; 3] = ["c4", "c4-lb", "c4-proxy"];
 
 /// Octets read at a time.
 const CHUNK: usize = 1 << 18;
@@ -14,7 +18,14 @@ const CHUNK: usize = 1 << 18;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// A capture, pcap or pcapng; `-`: standard input
-    file: PathBuf,
+    #[arg(required_unless_present = "live", conflicts_with = "live")]
+    capture: Option<PathBuf>,
+    /// The last messages of running programs, of which each role keeps as many as `admin.trace` says
+    #[arg(long)]
+    live: bool,
+    /// Where they are
+    #[command(flatten)]
+    socket: Socket,
     /// Only this Call-ID
     #[arg(long, value_name = "ID")]
     call_id: Option<String>,
@@ -26,15 +37,19 @@ pub struct Args {
 /// What is to be printed.
 ///
 /// # Errors
-/// A file that cannot be read or is no capture.
+/// A file that cannot be read or is no capture; nobody answers, or keeps messages; no message has the Call-ID.
 pub fn run(args: &Args) -> Result<String, Failure> {
-    let Args { file, call_id, all } = args;
-    let trace = read(file).map_err(|why| Failure::software(format!("{}: {why}", file.display())))?;
-    let choice = Choice { call_id: call_id.clone(), all: *all };
-    if let Some(id) = call_id.as_ref().filter(|_| !trace.calls().iter().any(|call| choice.takes(call))) {
-        return Err(Failure::software(format!("{}: no message has the Call-ID {id}", file.display())));
+    let trace = match &args.capture {
+        Some(file) => read(file).map_err(|why| Failure::software(format!("{}: {why}", file.display())))?,
+        None => live(&operator::answers(&args.socket, "trace", &PROGRAMS)?),
+    };
+    let choice = Choice { call_id: args.call_id.clone(), all: args.all };
+    match &args.call_id {
+        Some(id) if !trace.calls().iter().any(|call| choice.takes(call)) => {
+            Err(Failure::software(format!("no message has the Call-ID {id}")))
+        }
+        _ => Ok(render(&trace, &choice)),
     }
-    Ok(render(&trace, &choice))
 }
 
 /// Reads a capture to its end, in pieces: it may be larger than memory.

@@ -101,6 +101,15 @@ pub fn relay(question: &Relay) -> Result<String, Failure> {
     }
 }
 
+/// The answers of all of these programs that run.
+///
+/// # Errors
+/// Nobody answers, or what one of them says.
+pub(super) fn answers(socket: &Socket, method: &str, programs: &[&str]) -> Result<Vec<Value>, Failure> {
+    let ask = |path: &PathBuf| ask_socket(path, method, &Value::Null).map_err(Failure::software);
+    socket.running(programs)?.iter().map(ask).collect()
+}
+
 /// The answer of the first of these programs that runs.
 fn answer(socket: &Socket, method: &str, programs: &[&str], params: &Value) -> Result<Value, Failure> {
     let paths = socket.running(programs)?;

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::admin::{AdminSocket, Order, Service};
+use super::capture::Capture;
 use super::cdr::{CdrThread, CdrWriter};
 use super::reload::Reload;
 use super::server::{Options, Server, Timeouts};
@@ -211,6 +212,7 @@ fn options(role: Role, config: &Config, tls: &Tls, files: usize) -> Options {
             idle: std::time::Duration::from_secs(idle_s),
         },
         tls: Some(tls.clone()),
+        tap: (config.admin.trace > 0).then(|| Capture::last(config.admin.trace).tap(name)),
         // Some files are for sockets, stores and logs.
         max_connections: files.saturating_sub(128).max(16),
         ..Options::new(name)

@@ -73,6 +73,11 @@ pub trait Tap: Send + Sync {
     fn received(&self, flow: &Flow, message: &[u8]);
     /// A message goes out.
     fn sent(&self, flow: &Flow, message: &[u8]);
+
+    /// What it remembers of all workers, for the operator.
+    fn recent(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// Where the durable events of the machines go; without a writer they are dropped.

@@ -3,6 +3,7 @@
 mod calls;
 mod draw;
 mod label;
+mod live;
 pub mod packet;
 pub mod pcap;
 mod streams;
@@ -15,6 +16,7 @@ mod trace;
 pub use calls::{Call, Row};
 pub use draw::{Step, draw};
 pub use label::{label, method};
+pub use live::live;
 pub use streams::Stream;
 pub use text::{Choice, render, render_call};
 pub use trace::{Counts, Trace};

@@ -119,7 +119,10 @@ fn table(out: &mut String, streams: &[&Stream], start: Duration) {
 /// What the reader of the diagrams must know to believe them.
 fn remarks(counts: &Counts) -> String {
     let Counts { frames, messages, fragments, links, malformed, cut, encrypted, gaps, left_out, rest } = *counts;
-    let mut out = format!("{messages} messages in {frames} frames.");
+    let mut out = match frames {
+        0 => format!("{messages} messages."),
+        _ => format!("{messages} messages in {frames} frames."),
+    };
     for (count, what) in [
         (fragments, "IP fragments were not put together"),
         (links, "frames are of a link type that is not known"),

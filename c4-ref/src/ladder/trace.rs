@@ -106,7 +106,7 @@ impl Trace {
                 match Message::parse(Bytes::copy_from_slice(payload), &Limits::default()) {
                     Ok(message) => {
                         self.counts.cut += u64::from(frame.octets.len() < frame.length as usize);
-                        self.message(at, segment, &message);
+                        self.message(at, &from.to_string(), &to.to_string(), &message);
                     }
                     Err(_) => self.counts.malformed += 1,
                 }
@@ -114,15 +114,16 @@ impl Trace {
             Carried::Udp(payload) => self.streams.take(at, from, to, payload),
             Carried::Tcp { sequence, syn, end, octets } => {
                 let messages = self.tcp.take(from, to, &Piece { sequence, syn, end, octets });
-                messages.iter().for_each(|message| self.message(at, segment, message));
+                let (from, to) = (from.to_string(), to.to_string());
+                messages.iter().for_each(|message| self.message(at, &from, &to, message));
             }
         }
     }
 
-    fn message(&mut self, at: Duration, segment: &Segment<'_>, message: &Message) {
+    /// A message from elsewhere than a file, between parties of any names.
+    pub fn message(&mut self, at: Duration, from: &str, to: &str, message: &Message) {
         self.counts.messages += 1;
-        let (from, to) = (segment.from.to_string(), segment.to.to_string());
-        if let Some(call) = self.calls.take(at, &from, &to, message)
+        if let Some(call) = self.calls.take(at, from, to, message)
             && !message.body().is_empty()
         {
             self.streams.describe(call, message.body());

@@ -292,10 +292,14 @@ impl<M: Machine> Worker<M> {
         self.mail = mail;
     }
 
-    /// `conns` is the driver's, `stats` is both's, the rest the machine's.
+    /// `conns` and `trace` are the driver's, `stats` is both's, the rest the machine's.
     fn command(&mut self, now: Instant, command: &Command) -> Option<Answer> {
         if command.method == "conns" {
             return Some(Ok(self.connection_list(now)));
+        }
+        if command.method == "trace" {
+            let recent = self.options.tap.as_ref().and_then(|tap| tap.recent());
+            return Some(recent.ok_or_else(|| "it is off: set admin.trace to a number of messages".into()));
         }
         let answer = self.machine.handle_command(now, command);
         if command.method != "stats" {
