@@ -49,5 +49,5 @@ fn an_answered_call_keeps_at_most_600_octets_and_nothing_when_it_has_ended() {
     }
     assert!(calls.is_empty());
     let left = Heap::now().live.saturating_sub(before.live);
-    assert!(left <= 1 << 20, "{left} octets are left of {CALLS} calls");
+    assert!(left <= 64 << 10, "{left} octets are left of {CALLS} calls");
 }

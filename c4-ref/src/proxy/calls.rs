@@ -340,7 +340,7 @@ impl Calls {
         }
         self.unlink(self.hash(entry.begin.get(0), entry.begin.get(1)), call.0, entry.next);
         self.targets.forget(entry.begin.get(0), entry.begin.get(1), entry.out.get(0));
-        if self.calls.len() * 4 < self.calls.capacity() && self.calls.capacity() > 4096 {
+        if self.calls.len() * 4 < self.calls.capacity() && self.calls.capacity() > 512 {
             self.calls.shrink_to(self.calls.len() * 2);
             self.by_dialog.shrink_to(self.calls.len() * 2);
         }
