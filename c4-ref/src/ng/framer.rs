@@ -29,6 +29,8 @@ impl Frame {
         out.extend_from_slice(cookie);
         out.push(b' ');
         write(&mut out);
+        // Replies are kept for a while.
+        out.shrink_to_fit();
         out.into()
     }
 }

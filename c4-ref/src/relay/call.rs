@@ -178,9 +178,10 @@ impl Call {
             tos,
             gone: Totals::default(),
             pierce_at: None,
-            parties: Vec::new(),
-            legs: Vec::new(),
-            dialogues: Vec::new(),
+            // As many as nearly every call has: a vector that grows takes room for four.
+            parties: Vec::with_capacity(2),
+            legs: Vec::with_capacity(2),
+            dialogues: Vec::with_capacity(1),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sdp::{Direction, Media, Protocol, Session};
+use sdp::{Direction, Media, MediaLine, Protocol, Session};
 
 use super::media::Codecs;
 
@@ -74,13 +74,24 @@ pub(super) enum Defect {
 /// # Errors
 /// See [`Defect`].
 pub(super) fn lines(session: &Session, address: Option<IpAddr>) -> Result<Vec<Line>, Defect> {
-    session.medias().map(|media| line(&media, address)).collect()
+    let mut lines = Vec::with_capacity(session.medias().count());
+    for media in session.medias() {
+        lines.push(line(&media, address)?);
+    }
+    Ok(lines)
 }
 
 fn line(media: &Media<'_>, address: Option<IpAddr>) -> Result<Line, Defect> {
-    let protocol = media.protocol();
+    // Read once; a line that cannot be read is refused.
+    let MediaLine { kind, port, protocol, formats, .. } = media.line().unwrap_or(MediaLine {
+        kind: "",
+        port: 0,
+        count: None,
+        protocol: Protocol::Other(""),
+        formats: "",
+    });
     let carrier = carrier(protocol);
-    let live = media.port() != 0 && carrier != Carrier::Stream;
+    let live = port != 0 && carrier != Carrier::Stream;
     let said = match media.connection() {
         Some(connection) => Some(connection.ip().ok_or(Defect::Malformed)?),
         // A refused line needs none.
@@ -90,9 +101,10 @@ fn line(media: &Media<'_>, address: Option<IpAddr>) -> Result<Line, Defect> {
     let is_unspecified = said.is_some_and(|ip| ip.is_unspecified());
     let mux = carrier == Carrier::Rtp && media.rtcp_mux();
     let ip = said.map(|ip| address.unwrap_or(ip)).filter(|_| live && !is_unspecified);
-    let rtp = ip.map(|ip| SocketAddr::new(ip, media.port()));
+    let rtp = ip.map(|ip| SocketAddr::new(ip, port));
+    let (codec, codecs) = if carrier == Carrier::Rtp { codecs(media, kind, formats) } else { Default::default() };
     Ok(Line {
-        kind: media.kind().into(),
+        kind: kind.into(),
         protocol: protocol.as_str().into(),
         carrier,
         live,
@@ -104,8 +116,8 @@ fn line(media: &Media<'_>, address: Option<IpAddr>) -> Result<Line, Defect> {
         mux,
         ptime: media.attribute("ptime").map(Into::into),
         secured: protocol.is_srtp(),
-        codec: media.payload_types().next().and_then(|first| media.codec(first)).map(|codec| named(&codec)),
-        codecs: codecs(media),
+        codec,
+        codecs,
     })
 }
 
@@ -117,18 +129,26 @@ fn named(codec: &sdp::attribute::Rtpmap<'_>) -> Box<str> {
     name.into()
 }
 
-fn codecs(media: &Media<'_>) -> Codecs {
-    let is_audio = media.kind() == "audio";
+/// Payload types that are looked up a line: each goes through all attributes, and statistics keep six.
+const CODECS: usize = 8;
+
+/// The name of the first codec, and what all payload types mean.
+fn codecs(media: &Media<'_>, kind: &str, formats: &str) -> (Option<Box<str>>, Codecs) {
+    let is_audio = kind == "audio";
     // Events and comfort noise are no speech.
     let other = |name: &str| name.eq_ignore_ascii_case("telephone-event") || name.eq_ignore_ascii_case("CN");
-    let mut all = Codecs::default();
-    for number in media.payload_types() {
+    let (mut first, mut all) = (None, Codecs::default());
+    let numbers = formats.split_ascii_whitespace().filter_map(|format| format.parse().ok().filter(|n: &u8| *n < 128));
+    for (at, number) in numbers.take(CODECS).enumerate() {
         if let Some(codec) = media.codec(number) {
+            if at == 0 {
+                first = Some(named(&codec));
+            }
             let speech = Some(codec.encoding).filter(|name| is_audio && !other(name));
             all.add(number, codec.clock_rate, speech);
         }
     }
-    all
+    (first, all)
 }
 
 /// RFC 3605: `a=rtcp`, else the next port (RFC 3550 §11).

@@ -186,6 +186,7 @@ impl Relay {
             let leg = if one.side == Side::From { numbers.0 } else { numbers.1 };
             let Some(leg) = call.leg_mut(leg) else { continue };
             if leg.streams.len() <= one.index {
+                leg.streams.reserve_exact(one.index + 1 - leg.streams.len());
                 leg.streams.resize_with(one.index + 1, Stream::default);
             }
             let (Some(stream), Some(Ok(pair))) = (leg.streams.get_mut(one.index), one.pair) else { continue };

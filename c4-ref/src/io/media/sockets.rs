@@ -122,7 +122,10 @@ impl MediaSockets {
 /// No other socket may share the port: one that is in use must be refused.
 pub(in super::super) fn bind(local: SocketAddr, tos: u8) -> io::Result<UdpSocket> {
     let socket = unbound(local, Type::DGRAM, Protocol::UDP)?;
-    set_tos(SockRef::from(&socket), local, tos);
+    // The kernel begins with 0.
+    if tos != 0 {
+        set_tos(SockRef::from(&socket), local, tos);
+    }
     let _ = socket.set_recv_buffer_size(BUFFER);
     socket.bind(&local.into())?;
     Ok(socket.into())
