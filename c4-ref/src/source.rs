@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 
 use sip_core::Transport;
 use sip_core::header::write_address;
+use sip_core::uri::Uri;
 
 use crate::identity::MAX_IDENTITIES;
 
@@ -94,6 +95,19 @@ impl fmt::Display for Source {
     }
 }
 
+/// A URI in the logs: without its password, parameters and headers (RFC 3261 §19.1.1 has all of them in it).
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a>(pub &'a str);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Uri::parse(self.0) {
+            Some(uri) => f.write_str(&uri.aor()),
+            None => f.write_str("(no URI)"),
+        }
+    }
+}
+
 fn endpoint(text: &str) -> Option<(Transport, SocketAddr)> {
     let (transport, address) = text.split_once(':')?;
     Some((Transport::from_name(transport)?, address.parse().ok()?))
@@ -138,6 +152,12 @@ mod tests {
     #[test]
     fn no_identity_breaks_out_of_the_line() {
         assert!(!source(&["a\r\nVia: x"]).to_string().contains(['\r', '\n']));
+    }
+
+    #[test]
+    fn no_password_of_a_uri_is_in_the_logs() {
+        assert_eq!(Named("sip:alice:secret@example.com;x=secret?Subject=secret").to_string(), "sip:alice@example.com");
+        assert_eq!(Named("<secret").to_string(), "(no URI)");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use sip_core::{Method, StatusCode};
 use super::Lb;
 use super::arrival::Arrival;
 use super::stats::Counter;
+use crate::source::Named;
 
 /// What our To tags begin with (RFC 3261 §8.2.7: computed from the request, so that retransmissions get the same).
 const TAG: &str = "c4lb-";
@@ -18,6 +19,11 @@ impl Lb {
     pub(super) fn answer(&mut self, arrival: &Arrival, request: &Request, status: StatusCode) {
         if *request.method() == Method::Ack {
             return;
+        }
+        if status != StatusCode::OK {
+            let (method, call_id, to) = (request.method().as_str(), request.call_id(), Named(request.uri()));
+            let source = arrival.flow.remote;
+            tracing::debug!(status = status.code(), method, call_id, %to, %source, "refused");
         }
         let response = self.answer_of(request, status);
         let back = self.way_back(arrival, request.via());

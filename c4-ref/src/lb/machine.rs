@@ -163,6 +163,8 @@ impl Lb {
         if Lb::is_ack(request) {
             return;
         }
+        let (method, call_id, source) = (request.method().as_str(), request.call_id(), arrival.flow.remote);
+        tracing::debug!(?refusal, method, call_id, %source, "refused");
         let mut response = refusal.response(request);
         self.tag(&mut response, request);
         let back = self.way_back(arrival, request.via());

@@ -141,7 +141,9 @@ impl App {
         }
         if !register && let Err(refused) = self.proxy.validate(request) {
             self.counters.invalid += 1;
-            return Admission::Answer(refused.into());
+            let refusal = Refusal::from(refused);
+            told(request, &admitted.source, refusal.status, "it cannot be forwarded");
+            return Admission::Answer(refusal);
         }
         // Only the routes of our own dialogs are followed: a Route that the sender chose would make us an open relay.
         let _ = request.remove(Header::Route);
@@ -152,6 +154,12 @@ impl App {
             Verdict::Peer(_) => self.counters.auth_peer += 1,
             Verdict::Forbidden => {
                 self.counters.foreign += 1;
+                told(
+                    request,
+                    &admitted.source,
+                    StatusCode::FORBIDDEN,
+                    "neither from a peer nor in a local user's name",
+                );
                 return Admission::Answer(StatusCode::FORBIDDEN.into());
             }
             Verdict::Challenge(status) => match self.authenticate(now, request, &admitted.source, status) {
@@ -190,10 +198,17 @@ impl App {
             }
             Err(Astray::NoRoute) => {
                 self.counters.no_route += 1;
+                told(
+                    request,
+                    &admitted.source,
+                    StatusCode::NOT_FOUND,
+                    "no route of ours that its sender got in this dialog",
+                );
                 Admission::Answer(StatusCode::NOT_FOUND.into())
             }
             Err(Astray::ForeignTarget) => {
                 self.counters.foreign_target += 1;
+                told(request, &admitted.source, StatusCode::FORBIDDEN, "not to the other side of its dialog");
                 Admission::Answer(StatusCode::FORBIDDEN.into())
             }
         }
@@ -242,7 +257,7 @@ impl App {
             StatusCode::UNAUTHORIZED => (Header::Authorization, Header::WwwAuthenticate),
             _ => (Header::ProxyAuthorization, Header::ProxyAuthenticate),
         };
-        let source = source.remote.ip();
+        let (from, source) = (source, source.remote.ip());
         let subject = Subject { method: request.method().as_str(), uri: request.uri(), body: request.body(), source };
         let users = &self.settings.users;
         let outcome = match self.challenger.ours(request.headers(credentials)) {
@@ -263,6 +278,7 @@ impl App {
                 }
                 Ok(()) => {
                     self.counters.not_owner += 1;
+                    told(request, from, StatusCode::FORBIDDEN, "credentials of another user");
                     return Err(StatusCode::FORBIDDEN.into());
                 }
                 Err(_) => true,
@@ -274,10 +290,12 @@ impl App {
             }
             Outcome::Bad(_) => {
                 self.counters.auth_bad += 1;
+                told(request, from, status, "wrong credentials");
                 false
             }
             Outcome::Unknown => {
                 self.counters.auth_unknown += 1;
+                told(request, from, status, "credentials of nobody known");
                 false
             }
         };
@@ -340,6 +358,13 @@ fn tagged(answer: Message, tag: &str) -> Message {
         Ok(checked) => checked.into_message(),
         Err(defect) => defect.into_message(),
     }
+}
+
+/// Why a request is refused, for the operator who looks for it.
+fn told(request: &Request, source: &Source, status: StatusCode, why: &str) {
+    let (method, call_id, source) = (request.method().as_str(), request.call_id(), source.remote);
+    let (from, to) = (source::Named(request.from().uri), source::Named(request.uri()));
+    tracing::debug!(status = status.code(), why, method, call_id, %from, %to, %source, "refused");
 }
 
 /// The answer to an OPTIONS for the proxy itself (RFC 3261 §11.2).

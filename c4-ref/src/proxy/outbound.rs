@@ -18,6 +18,7 @@ use super::record_route::{Content, Dialog, Holder, Sides};
 use super::targets;
 use crate::cdr;
 use crate::route::Hop;
+use crate::source::Named;
 
 /// What is needed of a request to choose its targets.
 #[derive(Debug, Clone)]
@@ -170,6 +171,10 @@ impl App {
     }
 
     pub(super) fn reject(&mut self, now: Instant, context: ContextId, status: StatusCode) {
+        if let Some(request) = self.proxy.request_of(context) {
+            let (method, call_id, to) = (request.method().as_str(), request.call_id(), Named(request.uri()));
+            tracing::debug!(status = status.code(), method, call_id, %to, "no way for it");
+        }
         let _ = self.proxy.reject_with(now, &mut self.layer, context, status); // Gone: it was cancelled meanwhile
     }
 

@@ -12,6 +12,7 @@ use super::inbound::Admitted;
 use super::location::{Change, TABLE};
 use super::nated::is_nated;
 use crate::machine::Event;
+use crate::source::Named;
 
 impl App {
     /// A REGISTER that passed.
@@ -37,6 +38,8 @@ impl App {
             }
             Err(refusal) => {
                 self.counters.registers_refused += 1;
+                let (source, to) = (admitted.source.remote, Named(request.to().uri));
+                tracing::debug!(status = refusal.status().code(), %to, %source, "registration refused");
                 refusal.response(request)
             }
         };
