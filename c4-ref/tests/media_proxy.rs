@@ -194,6 +194,28 @@ fn a_media_timeout_that_the_relay_tells_of_ends_the_call() {
 }
 
 #[test]
+fn a_media_timeout_ends_the_call_through_the_load_balancer_too() {
+    let events = free_port();
+    let of_relay = ["relay.media-timeout-ms=1500".to_owned(), format!("relay.notify=udp:127.0.0.1:{events}")];
+    let of_proxy = [format!("proxy.relay-events=udp:127.0.0.1:{events}"), "proxy.trusted+=127.0.0.1".to_owned()];
+    let mut house = House::with("media-lb", "udp", &[Relay::C4(28_000)], &of_relay, &of_proxy);
+    let (lb, internal) = (free_port(), free_port());
+    let settings = [
+        "admin.listen=".to_owned(),
+        format!("lb.listen+=udp:127.0.0.1:{lb}"),
+        format!("lb.internal+=udp:127.0.0.1:{internal}"),
+        format!("lb.backends+=127.0.0.1:{}", house.sip),
+        "lb.probe.interval-ms=0".into(),
+        "lb.workers=1".into(),
+        format!("lb.token-keys={}", house.scratch.path().join("lb.keys").display()),
+    ];
+    let args: Vec<&str> = settings.iter().flat_map(|setting| ["-s", setting.as_str()]).collect();
+    let _lb = Daemon::start_sip(env!("CARGO_BIN_EXE_c4-lb"), &args, lb);
+    house.sip = lb;
+    ends_by_silence(&house);
+}
+
+#[test]
 fn a_media_timeout_that_rtpengine_is_asked_about_ends_the_call() {
     let relay = Relay::Rtpengine(27_000);
     if relay.is_here() {

@@ -16,6 +16,7 @@ mod harness;
 mod limits;
 mod media;
 mod media_ends;
+mod media_failures;
 mod registrations;
 mod shards;
 mod targets;

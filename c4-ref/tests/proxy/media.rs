@@ -6,15 +6,15 @@ use bytes::Bytes;
 use c4_ref::config;
 use c4_ref::machine::Machine;
 use c4_ref::ng::{AddressSource, Command, Reply, Request};
-use c4_ref::proxy::media::{MOST_WAIT, Policy};
+use c4_ref::proxy::media::Policy;
 use sip_core::header::Header;
 
-use crate::harness::{Call, Req, Rig, Sent, address, invite, ms, open, reply, s};
+use crate::harness::{Call, Req, Rig, Sent, address, invite, open, reply, s};
 
 pub(crate) const ALICE: &str = "192.0.2.1:5060";
 pub(crate) const BOB: &str = "192.0.2.2:5060";
-const DESK: &str = "192.0.2.3:5060";
-const BOB_URI: &str = "sip:bob@192.0.2.2:5060";
+pub(crate) const DESK: &str = "192.0.2.3:5060";
+pub(crate) const BOB_URI: &str = "sip:bob@192.0.2.2:5060";
 const DESK_URI: &str = "sip:bob@192.0.2.3:5060";
 
 /// One question to a relay.
@@ -54,7 +54,7 @@ pub(crate) fn rig_of(relays: &[&str], policy: Policy) -> Rig {
     rig
 }
 
-fn rig() -> Rig {
+pub(crate) fn rig() -> Rig {
     rig_of(&[ONE], Policy::Pass)
 }
 
@@ -88,11 +88,11 @@ impl Rig {
     }
 
     /// The relay serves it with this description.
-    fn relay_serves(&mut self, asked: &Asked, sdp: &str) {
+    pub(crate) fn relay_serves(&mut self, asked: &Asked, sdp: &str) {
         self.relay_says(asked, &Reply::with_sdp(Bytes::from(sdp.to_owned())));
     }
 
-    fn relay_serves_next(&mut self, what: &str, sdp: &str) -> Asked {
+    pub(crate) fn relay_serves_next(&mut self, what: &str, sdp: &str) -> Asked {
         let asked = self.question();
         assert_eq!(asked.what(), what);
         self.relay_serves(&asked, sdp);
@@ -124,7 +124,7 @@ impl Rig {
 }
 
 /// A reply with a description.
-fn answer(request: &Sent, status: &str, tag: &str, contact: &str, sdp: &str) -> String {
+pub(crate) fn answer(request: &Sent, status: &str, tag: &str, contact: &str, sdp: &str) -> String {
     let head = reply(request, status, tag, contact);
     let head = head.strip_suffix("Content-Length: 0\r\n\r\n").unwrap();
     format!("{head}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len())
@@ -238,128 +238,6 @@ fn responses_wait_in_order_and_retransmissions_are_asked_once() {
     assert!(rig.asked().is_empty());
     rig.pass(s(60));
     assert_eq!(rig.media("answers"), 2);
-}
-
-#[test]
-fn a_relay_that_refuses_an_answer_does_not_hold_the_call() {
-    let mut rig = rig();
-    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
-    rig.relay_serves_next("offer a> branch", "to-bob");
-    let ringing = rig.find("INVITE", BOB);
-    rig.udp(BOB, &answer(&ringing, "200 OK", "b", BOB_URI, "of-bob"));
-    let asked = rig.question();
-    rig.relay_says(&asked, &Reply::error("Unknown call-id"));
-    assert_eq!(body(&rig.find("200", ALICE)), "of-bob");
-    assert_eq!(rig.media("failed"), 1);
-}
-
-#[test]
-fn a_dead_relay_lets_the_call_go_on_without_it() {
-    let mut rig = rig();
-    rig.dead = vec![address("10.9.0.1:2223")];
-    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
-    rig.pass(MOST_WAIT);
-    let ringing = rig.find("INVITE", BOB);
-    assert_eq!(body(&ringing), "of-alice");
-    rig.relayed.clear();
-    rig.udp(BOB, &answer(&ringing, "200 OK", "b", BOB_URI, "of-bob"));
-    let ok = rig.find("200", ALICE);
-    assert_eq!(body(&ok), "of-bob");
-    let mut caller_routes = ok.all(Header::RecordRoute);
-    caller_routes.reverse();
-    let call = Call { caller_routes, callee_routes: ringing.all(Header::RecordRoute), call_id: "c".into() };
-    rig.udp(ALICE, &call.of_caller("ACK", 1).text());
-    rig.dead.clear();
-    rig.pass(s(10));
-    rig.take();
-    assert_eq!((rig.media("relays-up"), rig.media("passed-without-relay")), (1, 1));
-    rig.udp(ALICE, &reinvite(&call, true, 2, "again").text());
-    assert_eq!(body(&rig.find("INVITE", BOB)), "again", "it began without a relay");
-    rig.hang_up(&call);
-    assert!(rig.asked().is_empty());
-    // The next one is served.
-    rig.udp(ALICE, &invite("bob@example.com", "d").body("of-alice").text());
-    rig.relay_serves_next("offer a> branch", "to-bob");
-}
-
-#[test]
-fn a_dead_relay_refuses_the_call_where_the_policy_says_so() {
-    let mut rig = rig_of(&[ONE], Policy::Refuse);
-    rig.dead = vec![address("10.9.0.1:2223")];
-    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
-    rig.pass(MOST_WAIT);
-    rig.find("503", ALICE);
-    assert!(rig.take().iter().all(|sent| sent.what() != "INVITE"));
-    // Now that it is known to be dead, nobody waits.
-    rig.udp(ALICE, &invite("bob@example.com", "d").body("of-alice").text());
-    rig.find("503", ALICE);
-    assert_eq!((rig.media("relays-down"), rig.media("refused-without-relay"), rig.media("waiting")), (1, 2, 0));
-}
-
-#[test]
-fn a_call_at_a_relays_limit_goes_to_the_next_and_stays_there() {
-    let mut rig = rig_of(&[ONE, TWO], Policy::Pass);
-    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
-    let full = rig.question();
-    rig.relay_says(&full, &Reply::LoadLimit("full".into()));
-    let offer = rig.question();
-    assert_ne!(offer.relay, full.relay);
-    rig.relay_serves(&offer, "to-bob");
-    let ringing = rig.find("INVITE", BOB);
-    rig.udp(BOB, &answer(&ringing, "200 OK", "b", BOB_URI, "of-bob"));
-    let asked = rig.relay_serves_next("answer a>b branch", "to-alice");
-    assert_eq!(asked.relay, offer.relay);
-    let ok = rig.find("200", ALICE);
-    let mut caller_routes = ok.all(Header::RecordRoute);
-    caller_routes.reverse();
-    let call = Call { caller_routes, callee_routes: ringing.all(Header::RecordRoute), call_id: "c".into() };
-    rig.udp(ALICE, &call.of_caller("ACK", 1).text());
-    // A proxy that was killed finds it by the routes.
-    let mut next = rig.killed_and_restarted(&with_relays(&[ONE, TWO], Policy::Pass), s(1));
-    next.udp(ALICE, &reinvite(&call, true, 2, "hold").text());
-    let again = next.relay_serves_next("offer a>b", "hold-2");
-    assert_eq!(again.relay, offer.relay);
-    let held = next.find("INVITE", BOB);
-    assert_eq!(body(&held), "hold-2");
-    next.udp(BOB, &answer(&held, "200 OK", "b", BOB_URI, "held"));
-    next.relay_serves_next("answer a>b", "held-2");
-    assert_eq!(body(&next.find("200", ALICE)), "held-2");
-    next.hang_up(&call);
-    let gone = next.question();
-    assert_eq!((gone.what().as_str(), gone.relay), ("delete a>b", offer.relay));
-}
-
-#[test]
-fn a_relay_that_dies_in_mid_call_hands_it_over_at_the_next_offer() {
-    let mut rig = rig_of(&[ONE, TWO], Policy::Refuse);
-    let call = rig.relayed_call();
-    rig.udp(ALICE, &reinvite(&call, true, 2, "one").text());
-    let first = rig.relay_serves_next("offer a>b", "one-2");
-    let ringing = rig.find("INVITE", BOB);
-    rig.udp(BOB, &reply(&ringing, "488 Not Acceptable Here", "b", ""));
-    rig.pass(s(40));
-    rig.take();
-    // It is not known yet that the relay is dead.
-    rig.dead = vec![first.relay];
-    rig.udp(BOB, &reinvite(&call, false, 7, "two").text());
-    rig.pass(ms(700));
-    let asked = rig.asked().pop().unwrap();
-    assert_eq!(asked.what(), "offer b>a");
-    assert_ne!(asked.relay, first.relay);
-    rig.relay_serves(&asked, "two-2");
-    let at_alice = rig.find("INVITE", ALICE);
-    assert_eq!(body(&at_alice), "two-2");
-    rig.udp(ALICE, &answer(&at_alice, "200 OK", "a", "sip:alice@192.0.2.1:5060", "yes"));
-    let asked = rig.relay_serves_next("answer b>a", "yes-2");
-    assert_ne!(asked.relay, first.relay);
-    assert_eq!(body(&rig.find("200", BOB)), "yes-2");
-    rig.dead.clear();
-    rig.pass(s(20));
-    rig.take();
-    rig.hang_up(&call);
-    let gone = rig.question();
-    assert_ne!(gone.relay, first.relay, "the relay that has it now, though the first one is back");
-    assert_eq!((rig.media("moved-to-another-relay"), rig.media("relays-lost")), (1, 1));
 }
 
 #[test]
@@ -516,21 +394,6 @@ fn a_bye_that_was_refused_for_its_form_ends_no_media() {
 }
 
 #[test]
-fn a_silent_relay_holds_an_answer_for_a_bounded_time() {
-    let mut rig = rig();
-    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
-    rig.relay_serves_next("offer a> branch", "to-bob");
-    let ringing = rig.find("INVITE", BOB);
-    rig.dead = vec![address("10.9.0.1:2223")];
-    rig.take();
-    rig.udp(BOB, &answer(&ringing, "200 OK", "b", BOB_URI, "of-bob"));
-    rig.pass(ms(100));
-    assert!(rig.take().is_empty());
-    rig.pass(MOST_WAIT);
-    assert_eq!(body(&rig.find("200", ALICE)), "of-bob");
-}
-
-#[test]
 fn behind_a_balancer_the_phones_own_addresses_are_told() {
     let lb = "10.0.0.9:5060";
     let mut config = with_relays(&[ONE], Policy::Pass);
@@ -580,22 +443,6 @@ fn a_call_that_comes_back_to_us_is_anchored_once() {
 }
 
 #[test]
-fn an_answer_that_no_relay_serves_ends_the_call_where_the_policy_refuses() {
-    let mut rig = rig_of(&[ONE], Policy::Refuse);
-    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
-    rig.relay_serves_next("offer a> branch", "to-bob");
-    let ringing = rig.find("INVITE", BOB);
-    rig.udp(BOB, &answer(&ringing, "200 OK", "b", BOB_URI, "of-bob"));
-    let asked = rig.question();
-    rig.relay_says(&asked, &Reply::error("Unknown call-id"));
-    rig.pass(ms(1));
-    rig.find("200", ALICE);
-    rig.find("BYE", ALICE);
-    rig.find("BYE", BOB);
-    assert_eq!((rig.records[0]["cause"].as_u64(), rig.records.len()), (Some(41), 1));
-}
-
-#[test]
 fn rfc3261_9_1_an_answer_that_waits_when_the_cancel_comes_still_counts() {
     let mut rig = rig();
     rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
@@ -611,42 +458,6 @@ fn rfc3261_9_1_an_answer_that_waits_when_the_cancel_comes_still_counts() {
     rig.pass(s(60));
     assert!(rig.asked().is_empty(), "the call stands");
     assert_eq!(rig.media("anchoring"), 0);
-}
-
-#[test]
-fn an_offer_that_the_relay_of_the_dialog_refuses_goes_to_no_other() {
-    let mut rig = rig_of(&[ONE, TWO], Policy::Refuse);
-    let call = rig.relayed_call();
-    rig.udp(ALICE, &reinvite(&call, true, 2, "new").text());
-    let asked = rig.question();
-    rig.relay_says(&asked, &Reply::error("Failed to parse SDP"));
-    assert!(rig.asked().is_empty());
-    rig.find("503", ALICE);
-    // One without ports is another matter.
-    rig.udp(ALICE, &reinvite(&call, true, 3, "new").text());
-    let asked = rig.question();
-    rig.relay_says(&asked, &Reply::error("Ran out of ports"));
-    let again = rig.question();
-    rig.relay_says(&again, &Reply::error("Ran out of ports"));
-    assert_ne!(rig.question().relay, again.relay);
-}
-
-#[test]
-fn with_more_branches_than_a_relay_serves_the_others_ring() {
-    let mut rig = rig_of(&[ONE], Policy::Refuse);
-    for at in [DESK, "192.0.2.4:5060"] {
-        rig.registered("bob", at, "");
-    }
-    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
-    rig.relay_serves_next("offer a> branch", "one");
-    let asked = rig.asked();
-    assert_eq!(asked.len(), 2);
-    rig.relay_says(&asked[0], &Reply::error("Ran out of ports"));
-    assert!(rig.take().iter().all(|sent| sent.what() != "INVITE"), "the third is not served yet");
-    rig.relay_serves(&asked[1], "three");
-    let mut bodies: Vec<String> = rig.take().iter().filter(|sent| sent.what() == "INVITE").map(body).collect();
-    bodies.sort();
-    assert_eq!(bodies, ["one", "three"]);
 }
 
 #[test]

@@ -9,16 +9,13 @@ use sip_core::transaction::ClientId;
 use sip_core::{Destination, Message, Method, Request, Response};
 
 use super::super::app::App;
-use super::super::dialogs::Recorded;
-use super::watch::{Begin, Cut, Side, Watched, Why};
-use crate::ng::{Command, Reply};
-use crate::{ng, proxy::dialogs::Way};
-
+use super::super::dialogs::{Recorded, Way};
 use super::session::Parties;
+use super::watch::{Begin, Cut, Side, Watched, Why};
 use super::{Job, Media};
-
-/// The longest life of what a BYE travels.
-const MAX_FORWARDS: &str = "70";
+use crate::ng;
+use crate::ng::bencode::{Dictionary, Value};
+use crate::ng::{Command, Reply};
 
 impl Media {
     /// Asks the relays about calls that are due, and finds out which relays are lost.
@@ -54,8 +51,7 @@ impl Media {
 }
 
 /// The latest `last packet` of a call's streams.
-fn last_packet(tree: &ng::bencode::Dictionary) -> Option<u64> {
-    use ng::bencode::Value;
+fn last_packet(tree: &Dictionary) -> Option<u64> {
     fn latest(value: &Value) -> Option<u64> {
         match value {
             Value::Dict(dict) => {
@@ -181,7 +177,7 @@ impl Media {
 
 fn bye(call_id: &str, from: &str, to: &Side<'_>, reason: &str) -> Option<(Request, Destination)> {
     let mut request = Message::request(Method::Bye, to.uri)
-        .header(Header::MaxForwards, MAX_FORWARDS)
+        .header(Header::MaxForwards, "70")
         .header(Header::From, from)
         .header(Header::To, to.end)
         .header(Header::CallId, call_id)

@@ -15,7 +15,7 @@
 //!
 //! While the relay is asked, requests wait before they are forked, and the messages of one client transaction wait behind
 //! each other, so that nothing is overtaken. Each wait ends within [`MOST_WAIT`], whatever the relay does; then the
-//! [policy](Policy) decides. Which relay has a call stands in our Record-Route (see [`pin`]), so that it outlives us.
+//! [policy](Policy) decides. Which relay has a call stands in our Record-Route, so that it outlives us.
 
 mod ack;
 mod answer;
