@@ -17,7 +17,7 @@ static HEAP: Allocator = Allocator::MIMALLOC;
 #[derive(Parser)]
 #[command(name = "c4", version)]
 enum Command {
-    /// Run the load balancer, the proxy and, where [relay] has interfaces, the media relay in one process
+    /// Run the load balancer, the proxy and, where `[relay]` has interfaces, the media relay in one process
     Up(#[command(flatten)] Args),
     /// Two calls between built-in phones through all three on loopback: ladder diagrams, quality of the sound, records
     Demo(#[command(flatten)] demo::Args),
