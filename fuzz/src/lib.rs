@@ -15,6 +15,7 @@ pub mod ng;
 pub mod pcap;
 pub mod proxy;
 pub mod register;
+pub mod relay;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
@@ -39,6 +40,7 @@ pub const HARNESSES: &[(&str, Harness)] = &[
     ("pcap", pcap::run),
     ("proxy", proxy::run),
     ("register", register::run),
+    ("relay", relay::run),
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),
     ("sdp", sdp::run),

@@ -3,7 +3,7 @@
 use super::call::{Call, Term};
 use super::description::{Carrier, Line};
 use super::machine::{Number, Relay};
-use super::offer::{read, set_blocked};
+use super::offer::{NO_DIALOGUE, read, set_blocked};
 use super::rewrite::{Place, Rewrite, is_marked};
 use crate::ng::{Reply, Request, TransportProtocol};
 
@@ -19,11 +19,14 @@ impl Relay {
             return Ok(Reply::with_sdp(request.sdp.clone()));
         }
         let (now, settings) = (self.now, &self.settings);
-        let unknown = || Reply::error("Invalid dialogue association");
+        let unknown = || Reply::error(NO_DIALOGUE);
         let call = self.calls.get_mut(&number).map(|entry| &mut entry.call).ok_or_else(unknown)?;
         let (offerer, answerer) = answering(call, request, now).ok_or_else(unknown)?;
         let leg_of = |call: &Call, party: usize| call.party(party).map(|party| party.leg).ok_or_else(unknown);
         let (from, to) = (leg_of(call, offerer)?, leg_of(call, answerer)?);
+        if from == to {
+            return Err(unknown());
+        }
         call.signalled = now;
         set_blocked(call, &request.flags);
         let dialogue = call.dialogue_mut(offerer, answerer).ok_or_else(unknown)?;
@@ -104,7 +107,7 @@ impl Relay {
 /// that of one more party behind the same sockets, which a proxy further on has reached.
 fn answering(call: &mut Call, request: &Request, now: std::time::Instant) -> Option<(usize, usize)> {
     let offerer = call.tagged(&request.from_tag)?;
-    let tag = request.to_tag.as_deref()?;
+    let tag = request.to_tag.as_deref().filter(|tag| *tag != request.from_tag)?;
     let branch = request.via_branch.as_deref();
     if let Some(known) = call.tagged(tag).filter(|known| call.peers(offerer).any(|peer| peer == *known)) {
         return Some((offerer, known));

@@ -178,14 +178,11 @@ impl Relay {
     }
 
     fn run_waiting(&mut self, number: Number) {
-        let mut left = self.calls.get_mut(&number).map(|entry| std::mem::take(&mut entry.waiting)).unwrap_or_default();
-        while let Some((id, request)) = left.pop_front() {
-            self.run(id, request);
-            // An offer may have to wait for sockets again, and the rest behind it.
-            if let Some(entry) = self.calls.get_mut(&number).filter(|entry| entry.opening.is_some()) {
-                entry.waiting = left;
-                return;
-            }
+        let waiting = self.calls.get_mut(&number).map(|entry| std::mem::take(&mut entry.waiting)).unwrap_or_default();
+        for (id, request) in waiting {
+            // An offer may have to wait for sockets again, and the rest behind it; a delete may end the call, and another
+            // one of its name begin.
+            self.handle_request(self.now, id, request);
         }
         // What came due meanwhile does so now.
         self.expire(number);

@@ -11,6 +11,9 @@ use crate::ng::{
     AddressFamily, AddressSource, Command, DropTraffic, EndpointLearning, Flags, Reply, Request, Tos, TransportProtocol,
 };
 
+/// Nobody can be meant by these tags.
+pub(super) const NO_DIALOGUE: &str = "Invalid dialogue association";
+
 /// Side of a dialogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -89,6 +92,11 @@ impl Relay {
         let known = self.number(&request.call_id);
         let call = known.and_then(|number| self.calls.get(&number)).map(|entry| &entry.call);
         let (from, to) = call.map_or((None, None), |call| parties(call, &request));
+        // Two that answered one offer share their sockets: they have none to talk to each other.
+        let leg = |party: Option<usize>| Some(call?.party(party?)?.leg);
+        if leg(from).is_some_and(|from| leg(to) == Some(from)) || request.to_tag.as_deref() == Some(&request.from_tag) {
+            return Err(Reply::error(NO_DIALOGUE));
+        }
         if call.is_some_and(|call| !call.has_room()) && (from.is_none() || to.is_none()) {
             return Err(Reply::error("Too many branches in call"));
         }

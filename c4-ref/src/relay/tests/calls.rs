@@ -262,3 +262,32 @@ fn parties_of_a_call_are_bounded() {
     }
     assert_eq!(refused, Some((31, Reply::error("Too many branches in call"))));
 }
+
+#[test]
+fn a_call_that_is_deleted_and_begun_anew_behind_an_offer_answers_every_request() {
+    let mut house = House::new(settings());
+    house.held = Some(Vec::new());
+    let mut end = delete("a", None);
+    end.flags.delete_delay = Some(Duration::ZERO);
+    let again = |branch: &str| Request { via_branch: Some(branch.into()), ..offer("a", None, sdp(A, 4000)) };
+    let ids = [again("1"), end, again("2"), again("3")].map(|request| house.send(request));
+    for _ in 0..3 {
+        let held = house.held.replace(Vec::new()).unwrap_or_default();
+        held.into_iter().for_each(|pair| house.opened(pair));
+        house.drain();
+    }
+    let replies = ids.map(|id| house.reply_to(id));
+    assert!(replies.iter().all(|reply| matches!(reply, Some(Reply::Ok(_)))), "{replies:?}");
+    assert_eq!((house.relay.calls(), house.open.len()), (1, 3));
+}
+
+#[test]
+fn nobody_talks_to_himself() {
+    let mut house = House::new(settings());
+    house.call();
+    house.ask(answer("a", "c", sdp(B, 7000)));
+    let refused = Reply::error("Invalid dialogue association");
+    assert_eq!(house.ask(offer("b", Some("c"), sdp(B, 5000))), refused, "they share their sockets");
+    assert_eq!(house.ask(offer("a", Some("a"), sdp(A, 4000))), refused);
+    assert_eq!(house.ask(answer("a", "a", sdp(A, 4000))), refused);
+}
