@@ -71,7 +71,8 @@ impl Relay {
 struct House {
     sip: u16,
     relays: Vec<Option<Daemon>>,
-    _proxy: Daemon,
+    proxy: Option<Daemon>,
+    settings: Vec<String>,
     scratch: Scratch,
 }
 
@@ -103,9 +104,14 @@ impl House {
             daemons.push(Some(relay.start(ng, of_relay)));
             settings.push(format!("proxy.relay+={transport}:127.0.0.1:{ng}"));
         }
-        let args: Vec<&str> = settings.iter().flat_map(|setting| ["-s", setting.as_str()]).collect();
-        let proxy = Daemon::start_sip(env!("CARGO_BIN_EXE_c4-proxy"), &args, sip);
-        House { sip, relays: daemons, _proxy: proxy, scratch }
+        let mut house = House { sip, relays: daemons, proxy: None, settings, scratch };
+        house.start_proxy();
+        house
+    }
+
+    fn start_proxy(&mut self) {
+        let args: Vec<&str> = self.settings.iter().flat_map(|setting| ["-s", setting.as_str()]).collect();
+        self.proxy = Some(Daemon::start_sip(env!("CARGO_BIN_EXE_c4-proxy"), &args, self.sip));
     }
 
     /// The one call detail record, when it is there.
@@ -171,6 +177,26 @@ fn kill_9_of_the_relay_in_mid_call_the_next_offer_and_new_calls_go_to_another() 
         let (_, _, _, ok) = sound::call(house.sip);
         assert_eq!(of(&ok), 1 - first);
     }
+}
+
+#[test]
+fn kill_9_of_the_proxy_in_mid_call_the_next_offer_goes_to_the_same_relay() {
+    let mut house = House::start("media-restart", "udp", &[Relay::C4(29_000), Relay::C4(20_000)]);
+    let (mut alice, mut bob, _, ok) = sound::call(house.sip);
+    let of = |message: &str| sound::audio_of(message).port() >= 25_000;
+    let first = of(&ok);
+    house.proxy.take().unwrap().kill();
+    house.start_proxy();
+    for cseq in 2..5 {
+        let (offer, answer) = sound::reoffer(&mut alice, &ok, cseq, &mut bob, ("sendrecv", "sendrecv"));
+        assert_eq!([of(&offer), of(&answer)], [first; 2]);
+        sound::both_hear(&mut alice, sound::audio_of(&answer), &mut bob, sound::audio_of(&offer));
+    }
+    let bye = alice.sip.in_dialog("BYE", &ok, 5);
+    alice.sip.send(&bye);
+    let bye = bob.sip.expect("BYE ");
+    bob.sip.answer(&bye, "200 OK");
+    alice.sip.expect("SIP/2.0 200");
 }
 
 /// The phones fall silent: both get BYE, and the record ends with the last packet.

@@ -474,3 +474,22 @@ fn relays_of_both_address_families_have_a_socket_each() {
     rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
     assert!(rig.relayed.iter().all(|datagram| datagram.socket == 0 && datagram.to.is_ipv6()));
 }
+
+#[test]
+fn rfc3261_14_1_a_reinvite_without_an_offer_gets_one_in_its_2xx() {
+    let mut rig = rig();
+    let call = rig.relayed_call();
+    // The called side asks the caller for an offer.
+    rig.udp(BOB, &reinvite(&call, false, 7, "").text());
+    let at_alice = rig.find("INVITE", ALICE);
+    assert!(rig.asked().is_empty());
+    rig.udp(ALICE, &answer(&at_alice, "200 OK", "a", "sip:alice@192.0.2.1:5060", "of-alice"));
+    let offer = rig.relay_serves_next("offer a>b", "to-bob");
+    assert_eq!(offer.sdp(), "of-alice");
+    assert_eq!(body(&rig.find("200", BOB)), "to-bob");
+    rig.take();
+    rig.udp(BOB, &call.of_callee("ACK", 7).body("of-bob").text());
+    let asked = rig.relay_serves_next("answer a>b", "to-alice");
+    assert_eq!(asked.sdp(), "of-bob");
+    assert_eq!(body(&rig.find("ACK", ALICE)), "to-alice");
+}
