@@ -22,7 +22,7 @@ pub use codecs::Codecs;
 pub use forward::{Reason, Verdict};
 pub use machine::MediaMachine;
 pub use packet::Packet;
-pub use ports::{Pool, QUARANTINE};
+pub use ports::{Pool, QUARANTINE, SHORTEST_REST};
 pub use quality::{Quality, Sample};
 pub use socket::{Count, SocketStats};
 pub use stream::StreamStats;

@@ -8,6 +8,9 @@ use nat::siphash::BuildSipHasher;
 
 /// How long a pair rests after its call, so that late packets of that call meet no new one.
 pub const QUARANTINE: Duration = Duration::from_secs(5);
+/// How long it rests at the least: used so soon when no other is left, for a call on a port that rested briefly is better
+/// than no call.
+pub const SHORTEST_REST: Duration = Duration::from_millis(500);
 
 /// This worker's share of a range of ports: pair `k` belongs to worker `k % workers`.
 #[derive(Debug, Clone)]
@@ -30,7 +33,8 @@ impl Pool {
         Pool { free: own.collect(), resting: VecDeque::new(), draw: BuildSipHasher::new(key), drawn: 0 }
     }
 
-    /// The even port of a pair, drawn at random; `None`: all are used or at rest.
+    /// The even port of a pair, drawn at random; when none is left that one that rests for longest, if it has for
+    /// [`SHORTEST_REST`]. `None`: all are used or were just given back.
     pub fn take(&mut self, now: Instant) -> Option<u16> {
         while let Some(&(until, port)) = self.resting.front()
             && until <= now
@@ -39,7 +43,8 @@ impl Pool {
             self.free.push(port);
         }
         if self.free.is_empty() {
-            return None;
+            let (_, port) = self.resting.pop_front_if(|(until, _)| *until <= now + (QUARANTINE - SHORTEST_REST))?;
+            return Some(port);
         }
         self.drawn += 1;
         let at = self.draw.hash_one(self.drawn) % self.free.len() as u64;
@@ -98,10 +103,26 @@ mod tests {
     #[test]
     fn a_pair_rests_before_it_is_used_again() {
         let now = start();
+        let mut pool = Pool::new(30_000, 30_099, 0, 1, [1; 16]);
+        let port = pool.take(now).unwrap();
+        pool.give(now, port);
+        let (soon, later) = (now + QUARANTINE - Duration::from_millis(1), now + QUARANTINE);
+        let mut before = all(&mut pool.clone(), soon);
+        assert_eq!((before.len(), before.pop()), (50, Some(port)), "after all others");
+        let positions = (0..20).map(|n| {
+            let mut pool = Pool { drawn: n, ..pool.clone() };
+            all(&mut pool, later).iter().position(|one| *one == port)
+        });
+        assert!(positions.collect::<BTreeSet<_>>().len() > 5, "as any other");
+    }
+
+    #[test]
+    fn a_pair_rests_briefly_when_no_other_is_left() {
+        let now = start();
         let mut pool = Pool::new(30_000, 30_001, 0, 1, [1; 16]);
         assert_eq!(pool.take(now), Some(30_000));
         pool.give(now, 30_000);
-        assert_eq!(pool.take(now + QUARANTINE - Duration::from_millis(1)), None);
-        assert_eq!(pool.take(now + QUARANTINE), Some(30_000));
+        assert_eq!(pool.take(now + SHORTEST_REST - Duration::from_millis(1)), None);
+        assert_eq!(pool.take(now + SHORTEST_REST), Some(30_000));
     }
 }
