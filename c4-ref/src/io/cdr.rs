@@ -171,7 +171,7 @@ impl Lines {
         };
         self.torn = written.saturating_sub(whole);
         self.octets.drain(..whole.min(self.octets.len()));
-        if self.octets.is_empty() && self.octets.capacity() > 1 << 20 {
+        if self.octets.is_empty() && self.octets.capacity() > 64 << 10 {
             self.octets = Vec::new();
         }
         result
