@@ -133,14 +133,14 @@ impl Stream {
         if self.ended || self.remote == Some(remote) {
             return;
         }
-        self.note(now);
+        let now = self.note(now);
         self.remote = Some(remote);
         let sends = remote.rtp.is_some() && remote.direction.receives();
         match (sends, self.next_packet) {
             (true, None) => {
                 // The clock of the timestamps runs on while nothing is sent (RFC 3550 §5.1).
                 self.timestamp = self.timestamp_at(now);
-                self.next_packet = Some(self.now);
+                self.next_packet = Some(now);
                 self.marker = true;
             }
             (false, _) => {
@@ -150,7 +150,8 @@ impl Stream {
             (true, Some(_)) => {}
         }
         // Between two parties the first report need not wait (RFC 3550 §6.2).
-        self.next_report = remote.rtcp.map(|_| self.next_report.unwrap_or(self.now));
+        self.next_report = remote.rtcp.map(|_| self.next_report.unwrap_or(now));
+        self.handle_timeout(now);
     }
 
     /// Sends no more than a goodbye; what still comes is counted.
@@ -158,7 +159,7 @@ impl Stream {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.note(now);
+        let now = self.note(now);
         // Who has said nothing need not say goodbye (RFC 3550 §6.3.7).
         if self.packets > 0 || self.control.heard.sent > 0 {
             self.report_to_peer(now, true);
@@ -173,7 +174,7 @@ impl Stream {
 
     /// A datagram came to one of the two sockets.
     pub fn handle_datagram(&mut self, now: Instant, socket: usize, from: SocketAddr, payload: &[u8]) {
-        self.note(now);
+        let now = self.note(now);
         let rtp = self.remote.and_then(|remote| remote.rtp);
         if rtp.is_some_and(|rtp| rtp.ip() != from.ip()) {
             return;
@@ -192,7 +193,7 @@ impl Stream {
 
     /// Sends what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.note(now);
+        let now = self.note(now);
         if self.next_report.is_some_and(|at| at <= now) {
             self.report_to_peer(now, false);
             self.next_report = Some(now + self.control.interval());
@@ -244,8 +245,10 @@ impl Stream {
         }
     }
 
-    fn note(&mut self, now: Instant) {
+    /// Time never runs backwards.
+    fn note(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
+        self.now
     }
 
     /// The timestamp of a sample that is taken at `now`.

@@ -1,5 +1,8 @@
 //! The stream on a virtual clock, and two phones with sound.
 
+mod calls;
+mod contract;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
