@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use c4_ref::relay::media::{Kind, Media, Packet, Pair, Settings, Setup, Verdict};
+use c4_ref::config::Interface;
+use c4_ref::ng::{Command, Flags, Request};
+use c4_ref::relay::media::{Event, Kind, Media, Packet, Pair, Settings, Setup, Verdict};
+use c4_ref::relay::{Relay, RequestId, Sessions, Timeouts};
 
 use crate::register::Operation;
 
 /// Their names, without making their state.
-pub const NAMES: [&str; 3] = ["relay/rtp", "relay/rtcp", "relay/stranger"];
+pub const NAMES: [&str; 4] = ["relay/rtp", "relay/rtcp", "relay/stranger", "relay/call"];
 
 const CALLS: usize = 1000;
 /// G.711, 20 ms.
@@ -16,10 +19,77 @@ const RTP: usize = 172;
 /// RFC 3550 §6.4: a sender report with one block.
 const SR: usize = 52;
 
-/// The operation of that name: RTP of one call after the other, RTCP of the same, or RTP from somebody else, which is
+/// A call's life: offer, answer and delete, its sockets opened and closed, without I/O.
+struct Calls {
+    relay: Relay,
+    now: Instant,
+    offer: Request,
+    answer: Request,
+    delete: Request,
+}
+
+impl Calls {
+    #[allow(clippy::disallowed_methods, reason = "an arbitrary instant to count from")]
+    fn new() -> Calls {
+        let now = Instant::now();
+        let hour = Duration::from_secs(3600);
+        let timeouts = Timeouts { media: hour, silent: hour, offer: hour, delete_delay: Duration::ZERO };
+        let settings = c4_ref::relay::Settings {
+            media: Settings { ports: (10_000, 60_000), worker: 0, workers: 1, key: [1; 16] },
+            interfaces: vec![Interface { name: "int".into(), bind: [127, 0, 0, 1].into(), advertise: None }],
+            tos: 184,
+            timeouts,
+            sessions: Sessions::new(0),
+            mark: "relay1".into(),
+            unix: hour,
+        };
+        let request = |command: Command, address: &str| {
+            let mut request = Request::new(command, "8a7c6b5d4e3f2a1b@198.51.100.23");
+            request.from_tag = "9fxced76sl".into();
+            request.to_tag = Some("314159".into()).filter(|_| request.command != Command::Offer);
+            request.flags = Flags::from_text("replace-origin trust-address");
+            request.sdp = format!(
+                "v=0\r\no=alice 2890844526 2890844526 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
+                 m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+                 a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
+            )
+            .into();
+            request
+        };
+        let mut delete = request(Command::Delete, "192.0.2.1");
+        delete.sdp = Default::default();
+        let (offer, answer) = (request(Command::Offer, "192.0.2.1"), request(Command::Answer, "192.0.2.2"));
+        Calls { relay: Relay::new(now, settings), now, offer, answer, delete }
+    }
+
+    fn call(&mut self) -> Option<usize> {
+        // Ports rest before they are used again.
+        self.now += Duration::from_millis(10);
+        let mut octets = 0;
+        for request in [&self.offer, &self.answer, &self.delete] {
+            self.relay.handle_request(self.now, RequestId(1), request.clone());
+            while let Some(event) = self.relay.media().poll_event() {
+                if let Event::Open { pair, .. } = event {
+                    self.relay.handle_open_done(self.now, pair.id, Ok(()));
+                }
+            }
+            match self.relay.poll_event()? {
+                c4_ref::relay::Event::Reply { reply, .. } => octets += reply.to_vec().len(),
+                _ => return None,
+            }
+        }
+        Some(octets)
+    }
+}
+
+/// The operation of that name: a whole call's signalling; or RTP of one call after the other, RTCP of the same, or RTP from somebody else, which is
 /// dropped.
 pub fn operation(name: &str) -> Option<Operation> {
     let name = NAMES.into_iter().find(|known| *known == name)?;
+    if name == "relay/call" {
+        let mut calls = Calls::new();
+        return Some((name, Box::new(move || calls.call().unwrap_or(0))));
+    }
     let mut rig = Rig::new()?;
     Some((
         name,
