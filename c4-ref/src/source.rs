@@ -128,6 +128,8 @@ fn unquote(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn source(identities: &[&str]) -> Source {
@@ -146,6 +148,25 @@ mod tests {
         {
             let source = source(identities);
             assert_eq!(Source::parse(source.to_string().as_bytes()), Some(source));
+        }
+    }
+
+    proptest! {
+        /// Whatever a header holds, what is read from it is written so that it reads the same.
+        #[test]
+        fn any_value_is_refused_or_understood(tail in "[;=\"a-z\\\\ identy]{0,60}") {
+            let text = format!("tls:192.0.2.1:1;listener=tls:192.0.2.2:2{tail}");
+            if let Some(source) = Source::parse(text.as_bytes()) {
+                prop_assert!(source.identities.len() <= MAX_IDENTITIES);
+                prop_assert_eq!(Source::parse(source.to_string().as_bytes()), Some(source));
+            }
+        }
+
+        #[test]
+        fn any_identities_come_back(names in prop::collection::vec("[^\\p{Cc}]{0,20}", 0..=MAX_IDENTITIES)) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let source = source(&names);
+            prop_assert_eq!(Source::parse(source.to_string().as_bytes()), Some(source));
         }
     }
 
