@@ -98,10 +98,10 @@ fn address(whole: &str, end: usize, skip: usize) -> Option<NameAddr<'_>> {
     let mut tag = None;
     let params = Params::parse_str(whole.get(end + skip..)?, |name, value| {
         if tag.is_none() && name.eq_ignore_ascii_case("tag") {
-            tag = value;
+            tag = Some(value);
         }
     });
-    Some(NameAddr { display: None, uri, params: params?, bracketed: skip > 0, tag })
+    Some(NameAddr { display: None, uri, params: params?, bracketed: skip > 0, tag: tag.flatten() })
 }
 
 /// `*(token LWS)`. RFC 4475 §3.1.1.6: no blank is needed before the bracket. Octets above ASCII are let through.
@@ -207,5 +207,12 @@ mod tests {
         let addr = NameAddr::parse(value).expect("valid");
         assert_eq!(addr.display_name().as_deref(), Some("a,<b>;\" c"));
         assert_eq!(addr.tag(), Some("q"));
+    }
+
+    #[test]
+    fn of_two_tags_the_first_counts_even_without_a_value() {
+        let addr = NameAddr::parse(b"<sip:x@y>;tag;tag=q").expect("valid");
+        assert_eq!((addr.tag(), addr.params.value("tag")), (None, None));
+        assert_eq!(NameAddr::parse(b"<sip:x@y>;tag=a;tag=b").expect("valid").tag(), Some("a"));
     }
 }
