@@ -2,6 +2,7 @@
 //! capture file.
 mod calls;
 mod draw;
+mod fragments;
 mod label;
 mod live;
 pub mod packet;

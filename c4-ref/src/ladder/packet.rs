@@ -41,11 +41,30 @@ pub enum Carried<'a> {
     },
 }
 
+/// A part of an IP packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// The packet's source.
+    pub from: IpAddr,
+    /// The packet's destination.
+    pub to: IpAddr,
+    /// The same in all its parts.
+    pub id: u32,
+    /// The protocol of what is in it.
+    pub protocol: u8,
+    /// Where the part belongs, in octets.
+    pub offset: usize,
+    /// It is not the last one.
+    pub more: bool,
+    /// The part.
+    pub octets: &'a [u8],
+}
+
 /// Why there is nothing to read in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Skipped {
-    /// A part of an IP packet.
-    Fragment,
+pub enum Skipped<'a> {
+    /// It is a part of an IP packet.
+    Fragment(Part<'a>),
     /// Neither UDP nor TCP over IP, or cut too short.
     Other,
     /// The link type is not known.
@@ -56,7 +75,7 @@ pub enum Skipped {
 ///
 /// # Errors
 /// [`Skipped`] says why it carries nothing that is wanted.
-pub fn read(link: u16, octets: &[u8]) -> Result<Segment<'_>, Skipped> {
+pub fn read(link: u16, octets: &[u8]) -> Result<Segment<'_>, Skipped<'_>> {
     let rest = |from: usize| octets.get(from..).ok_or(Skipped::Other);
     match link {
         ETHERNET => {
@@ -83,11 +102,11 @@ fn ethernet(octets: &[u8]) -> Option<(u16, &[u8])> {
     }
 }
 
-fn by_ether_type(ether_type: u16, packet: &[u8]) -> Result<Segment<'_>, Skipped> {
+fn by_ether_type(ether_type: u16, packet: &[u8]) -> Result<Segment<'_>, Skipped<'_>> {
     if matches!(ether_type, 0x0800 | 0x86dd) { ip(packet) } else { Err(Skipped::Other) }
 }
 
-fn ip(packet: &[u8]) -> Result<Segment<'_>, Skipped> {
+fn ip(packet: &[u8]) -> Result<Segment<'_>, Skipped<'_>> {
     match packet.first().map(|first| first >> 4) {
         Some(4) => ipv4(packet),
         Some(6) => ipv6(packet),
@@ -95,7 +114,7 @@ fn ip(packet: &[u8]) -> Result<Segment<'_>, Skipped> {
     }
 }
 
-fn ipv4(packet: &[u8]) -> Result<Segment<'_>, Skipped> {
+fn ipv4(packet: &[u8]) -> Result<Segment<'_>, Skipped<'_>> {
     let parts = || {
         let header = usize::from(packet.first()? & 0x0f) * 4;
         let address = |at: usize| Some(Ipv4Addr::from(*packet.get(at..)?.first_chunk::<4>()?));
@@ -103,16 +122,18 @@ fn ipv4(packet: &[u8]) -> Result<Segment<'_>, Skipped> {
         // 0: the kernel's segmentation offload left it to the card. What follows the packet is padding of the link.
         let end = if total == 0 { packet.len() } else { total.min(packet.len()) };
         let payload = packet.get(header.max(20)..end)?;
-        Some((u16_at(packet, 6)?, *packet.get(9)?, address(12)?, address(16)?, payload))
+        Some(((u16_at(packet, 4)?, u16_at(packet, 6)?), *packet.get(9)?, address(12)?, address(16)?, payload))
     };
-    let (fragment, protocol, from, to, payload) = parts().ok_or(Skipped::Other)?;
+    let ((id, fragment), protocol, from, to, octets) = parts().ok_or(Skipped::Other)?;
+    let (from, to) = (from.into(), to.into());
     if fragment & 0x3fff != 0 {
-        return Err(Skipped::Fragment);
+        let (offset, more) = (usize::from(fragment & 0x1fff) * 8, fragment & 0x2000 != 0);
+        return Err(Skipped::Fragment(Part { from, to, id: id.into(), protocol, offset, more, octets }));
     }
-    transport(protocol, from.into(), to.into(), payload)
+    transport(protocol, from, to, octets)
 }
 
-fn ipv6(packet: &[u8]) -> Result<Segment<'_>, Skipped> {
+fn ipv6(packet: &[u8]) -> Result<Segment<'_>, Skipped<'_>> {
     let parts = || {
         let address = |at: usize| Some(Ipv6Addr::from(*packet.get(at..)?.first_chunk::<16>()?));
         let length = usize::from(u16_at(packet, 4)?);
@@ -126,13 +147,24 @@ fn ipv6(packet: &[u8]) -> Result<Segment<'_>, Skipped> {
         let next = || Some((*payload.first()?, payload.get(8 + 8 * usize::from(*payload.get(1)?)..)?));
         (protocol, payload) = next().ok_or(Skipped::Other)?;
     }
+    let (from, to) = (from.into(), to.into());
     if protocol == 44 {
-        return Err(Skipped::Fragment);
+        let head = || {
+            let id = u32::from_be_bytes(*payload.get(4..)?.first_chunk()?);
+            Some((*payload.first()?, u16_at(payload, 2)?, id, payload.get(8..)?))
+        };
+        let (protocol, fragment, id, octets) = head().ok_or(Skipped::Other)?;
+        let (offset, more) = (usize::from(fragment & 0xfff8), fragment & 1 != 0);
+        return Err(Skipped::Fragment(Part { from, to, id, protocol, offset, more, octets }));
     }
-    transport(protocol, from.into(), to.into(), payload)
+    transport(protocol, from, to, payload)
 }
 
-fn transport(protocol: u8, from: IpAddr, to: IpAddr, payload: &[u8]) -> Result<Segment<'_>, Skipped> {
+/// Reads what an IP packet carries, which may have come in parts.
+///
+/// # Errors
+/// [`Skipped::Other`]: neither UDP nor TCP.
+pub fn transport(protocol: u8, from: IpAddr, to: IpAddr, payload: &[u8]) -> Result<Segment<'_>, Skipped<'_>> {
     let segment = || {
         let (from, to) = ((from, u16_at(payload, 0)?).into(), (to, u16_at(payload, 2)?).into());
         let carried = match protocol {

@@ -126,19 +126,63 @@ fn rfc8200_4_extension_headers_are_passed_over_and_fragments_are_not() {
     assert_eq!(read(RAW, &packet(17, &udp(b"x"))).unwrap().carried, Carried::Udp(b"x"));
     let options = [&[60, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0][..], &udp(b"x")].concat();
     assert_eq!(read(RAW, &packet(0, &options)).unwrap().carried, Carried::Udp(b"x"));
-    assert_eq!(read(RAW, &packet(44, &options)), Err(Skipped::Fragment));
+    assert!(matches!(read(RAW, &packet(44, &options)), Err(Skipped::Fragment(_))));
     assert_eq!(read(RAW, &packet(0, &[60, 9])), Err(Skipped::Other));
 }
 
+/// A part of an IPv4 packet of UDP, at so many octets.
+fn part(id: u8, at: usize, more: bool, octets: &[u8]) -> Vec<u8> {
+    let mut packet = ipv4(17, 1, 2, octets);
+    packet[5] = id;
+    packet[6..8].copy_from_slice(&((at / 8) as u16 | if more { 0x2000 } else { 0 }).to_be_bytes());
+    packet
+}
+
 #[test]
-fn fragments_are_counted() {
-    let mut first = ipv4(17, 1, 2, &udp(&invite("a", "")));
-    first[6] = 0x20;
-    let mut last = ipv4(17, 1, 2, b"rest");
-    last[7] = 9;
-    let trace = trace(&capture(RAW, 1, &[first, last]));
-    assert_eq!((trace.counts().fragments, trace.calls().len()), (2, 0));
-    assert!(render(&trace, &Choice::default()).contains("2 IP fragments were not put together."));
+fn rfc791_3_2_a_message_in_fragments_in_any_order_is_read() {
+    let datagram = udp(&invite("a", &"x".repeat(3000)));
+    let (n, a) = (datagram.len(), |from: usize, to: usize| part(1, from, true, &datagram[from..to]));
+    let last = part(1, 1480, false, &datagram[1480..n]);
+    for packets in [
+        vec![a(0, 800), a(800, 1480), last.clone()],
+        vec![last.clone(), a(800, 1480), a(800, 1480), part(2, 0, true, &[0; 8]), a(0, 800)],
+    ] {
+        let trace = trace(&capture(RAW, 1, &packets));
+        assert_eq!(trace.calls().len(), 1);
+        assert_eq!(trace.counts().fragments, packets.len() as u64 - 3, "those that came twice or alone");
+    }
+}
+
+#[test]
+fn rfc8200_4_5_so_is_one_over_ipv6() {
+    let datagram = udp(&invite("a", &"x".repeat(3000)));
+    let packet = |at: usize, to: usize, more: u16| {
+        let offset = (at as u16 | more).to_be_bytes();
+        let payload = [&[17, 0, offset[0], offset[1], 0, 0, 0, 7], &datagram[at..to]].concat();
+        let length = (payload.len() as u16).to_be_bytes();
+        [&[0x60, 0, 0, 0, length[0], length[1], 44, 64][..], &[0x20; 16], &[0x21; 16], &payload].concat()
+    };
+    let trace = trace(&capture(RAW, 1, &[packet(0, 1480, 1), packet(1480, datagram.len(), 0)]));
+    assert_eq!((trace.calls().len(), trace.counts().fragments), (1, 0));
+}
+
+#[test]
+fn rfc5722_3_fragments_that_overlap_and_those_that_are_alone_are_counted() {
+    let datagram = udp(&invite("a", &"x".repeat(2000)));
+    let n = datagram.len();
+    let overlap = [part(1, 0, true, &datagram[..808]), part(1, 800, false, &datagram[800..])];
+    let beyond = [part(2, 800, false, &datagram[800..]), part(2, n.next_multiple_of(8), true, &[0; 8])];
+    let empty = [part(3, 0, true, &[]), part(3, 8, false, &[])];
+    let trace = trace(&capture(RAW, 1, &[overlap, beyond, empty].concat()));
+    assert_eq!((trace.counts().fragments, trace.calls().len()), (6, 0));
+    assert!(render(&trace, &Choice::default()).contains("6 fragments make no whole IP packet."));
+}
+
+#[test]
+fn a_flood_of_first_fragments_is_bounded() {
+    let packets: Vec<_> = (0..200).map(|id| part(id, 0, true, &[0; 1480])).collect();
+    let trace = trace(&capture(RAW, 1, &packets));
+    assert_eq!(trace.counts().fragments, 200);
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn remarks(counts: &Counts) -> String {
         _ => format!("{messages} messages in {frames} frames."),
     };
     for (count, what) in [
-        (fragments, "IP fragments were not put together"),
+        (fragments, "fragments make no whole IP packet"),
         (links, "frames are of a link type that is not known"),
         (malformed, "datagrams look like SIP and cannot be read"),
         (cut, "messages were not captured whole"),

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use sip_core::{Limits, Message};
 
 use super::calls::{Call, Calls};
-use super::packet::{Carried, Segment, Skipped, read};
+use super::fragments::Fragments;
+use super::packet::{Carried, Segment, Skipped, read, transport};
 use super::pcap::{Error, Frame, Reader};
 use super::streams::{Stream, Streams};
 use super::tcp::{self, Piece, looks_like_sip};
@@ -22,6 +23,7 @@ pub struct Trace {
     calls: Calls,
     streams: Streams,
     tcp: tcp::Streams,
+    fragments: Fragments,
     counts: Counts,
 }
 
@@ -32,7 +34,7 @@ pub struct Counts {
     pub frames: u64,
     /// SIP messages.
     pub messages: u64,
-    /// Parts of IP packets: a message in them is not seen.
+    /// Parts of IP packets that are not all there: a message in them is not seen.
     pub fragments: u64,
     /// Frames of link types that are not known.
     pub links: u64,
@@ -81,6 +83,7 @@ impl Trace {
     /// What could not be read, and what was.
     pub fn counts(&self) -> Counts {
         Counts {
+            fragments: self.fragments.left,
             encrypted: self.tcp.encrypted,
             gaps: self.tcp.gaps,
             left_out: self.calls.left_out,
@@ -93,7 +96,14 @@ impl Trace {
         self.counts.frames += 1;
         match read(frame.link, &frame.octets) {
             Ok(segment) => self.segment(frame, &segment),
-            Err(Skipped::Fragment) => self.counts.fragments += 1,
+            Err(Skipped::Fragment(part)) => {
+                let whole = self.fragments.take(&part);
+                if let Some(Ok(segment)) =
+                    whole.as_deref().map(|octets| transport(part.protocol, part.from, part.to, octets))
+                {
+                    self.segment(frame, &segment);
+                }
+            }
             Err(Skipped::Link) => self.counts.links += 1,
             Err(Skipped::Other) => {}
         }
