@@ -91,7 +91,7 @@ impl Rewrite<'_> {
             let _ = session.set_connection(scope, address);
         }
         remove_ice(session, scope);
-        self.write_direction(session, scope, line, held_by_address);
+        self.write_direction(session, scope, line, line.is_unspecified);
         if line.carrier == Carrier::Rtp {
             self.write_rtcp(session, scope, place);
         }
