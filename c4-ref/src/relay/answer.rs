@@ -30,8 +30,7 @@ impl Relay {
         call.signalled = now;
         set_blocked(call, &request.flags);
         let dialogue = call.dialogue_mut(offerer, answerer).ok_or_else(unknown)?;
-        dialogue.answered = true;
-        let (terms, aside) = (dialogue.terms.clone(), dialogue.aside.take());
+        let (terms, aside) = dialogue.answered(offerer);
         let reset = std::mem::take(&mut dialogue.reset) || request.flags.reset;
         if let (Some(label), Some(party)) = (&request.flags.label, call.party_mut(answerer)) {
             party.label = Some(label.as_str().into());

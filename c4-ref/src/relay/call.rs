@@ -121,6 +121,8 @@ pub(super) struct Dialogue {
     pub(super) terms: Vec<Term>,
     /// What the offerer said in an offer that is not answered yet, while older words of it still count.
     pub(super) aside: Option<Said>,
+    /// The offer of the answerer that was not answered when the last one came (RFC 3261 §14.2): either may be refused.
+    crossed: Option<Box<(Vec<Term>, Option<Said>)>>,
     /// When it goes.
     pub(super) delete_at: Option<Instant>,
     /// With its answer both parties are to be found anew.
@@ -128,6 +130,26 @@ pub(super) struct Dialogue {
 }
 
 impl Dialogue {
+    /// One more offer.
+    pub(super) fn offered(&mut self, offerer: usize, answerer: usize, terms: Vec<Term>, aside: Option<Said>) {
+        let (before, said) = (std::mem::replace(&mut self.terms, terms), std::mem::replace(&mut self.aside, aside));
+        if self.offerer != offerer {
+            self.crossed = (!self.answered).then(|| Box::new((before, said)));
+        }
+        (self.offerer, self.answerer, self.answered, self.delete_at) = (offerer, answerer, false, None);
+    }
+
+    /// The offer of this party is answered: its terms, and what the party said in it.
+    pub(super) fn answered(&mut self, offerer: usize) -> (Vec<Term>, Option<Said>) {
+        if let Some(crossed) = self.crossed.as_deref_mut().filter(|_| self.offerer != offerer) {
+            std::mem::swap(&mut self.offerer, &mut self.answerer);
+            std::mem::swap(&mut self.terms, &mut crossed.0);
+            std::mem::swap(&mut self.aside, &mut crossed.1);
+        }
+        self.answered = true;
+        (self.terms.clone(), self.aside.take_if(|_| self.offerer == offerer))
+    }
+
     fn joins(&self, a: usize, b: usize) -> bool {
         (self.offerer, self.answerer) == (a, b) || (self.offerer, self.answerer) == (b, a)
     }
@@ -280,8 +302,9 @@ impl Call {
     pub(super) fn join(&mut self, offerer: usize, answerer: usize) -> Option<&mut Dialogue> {
         let at = self.dialogues.iter().position(|dialogue| dialogue.joins(offerer, answerer));
         let at = at.unwrap_or_else(|| {
-            let (terms, aside, delete_at, reset) = (Vec::new(), None, None, false);
-            self.dialogues.push(Dialogue { offerer, answerer, answered: false, terms, aside, delete_at, reset });
+            let (answered, reset) = (false, false);
+            let (terms, aside, crossed, delete_at) = (Vec::new(), None, None, None);
+            self.dialogues.push(Dialogue { offerer, answerer, answered, terms, aside, crossed, delete_at, reset });
             self.dialogues.len() - 1
         });
         self.dialogues.get_mut(at)

@@ -222,10 +222,8 @@ impl Relay {
         let lines = said.lines.clone();
         let settled = call.leg(numbers.0).is_some_and(|leg| leg.settled);
         if let Some(dialogue) = call.join(from, to) {
-            (dialogue.offerer, dialogue.answerer) = (from, to);
-            (dialogue.answered, dialogue.terms, dialogue.delete_at) = (false, terms, None);
+            dialogue.offered(from, to, terms, settled.then(|| said.clone()));
             dialogue.reset = flags.reset;
-            dialogue.aside = settled.then(|| said.clone());
         }
         if let Some(leg) = call.leg_mut(numbers.0) {
             leg.peer.get_or_insert(numbers.1);

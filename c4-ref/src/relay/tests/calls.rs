@@ -61,6 +61,23 @@ fn a_reoffer_that_is_not_answered_leaves_the_old_destinations() {
 }
 
 #[test]
+fn rfc3261_14_2_of_offers_that_cross_each_answer_means_its_own() {
+    let mut house = house();
+    let (a, b) = house.call();
+    house.ask(offer("a", Some("b"), sdp("192.0.2.9", 4444)));
+    // Refused with 491, which no relay hears of.
+    house.ask(offer("b", Some("a"), sdp(B, 5002)));
+    for _ in 0..2 {
+        house.ask(answer("a", "b", sdp(B, 5000)));
+        assert_eq!(way(&mut house, a).0, ("192.0.2.9", 4444).to_socket(), "not where the other one is");
+        assert_eq!(way(&mut house, b).0, (B, 5000).to_socket());
+    }
+    house.ask(answer("b", "a", sdp("192.0.2.9", 4444)));
+    assert_eq!(way(&mut house, b).0, (B, 5002).to_socket(), "it was only late");
+    assert_eq!(way(&mut house, a).0, ("192.0.2.9", 4444).to_socket());
+}
+
+#[test]
 fn branches_have_their_own_sockets_and_share_those_of_the_caller() {
     let mut house = house();
     let branch = |name: &str, request: Request| Request { via_branch: Some(name.into()), ..request };
