@@ -93,7 +93,8 @@ fn line(media: &Media<'_>, address: Option<IpAddr>) -> Result<Line, Defect> {
     let carrier = carrier(protocol);
     let live = port != 0 && carrier != Carrier::Stream;
     let said = match media.connection() {
-        Some(connection) => Some(connection.ip().ok_or(Defect::Malformed)?),
+        // `::ffff:0.0.0.0` is 0.0.0.0, and an IPv4 address in IPv6 is written by a party that is reached over IPv4.
+        Some(connection) => Some(connection.ip().ok_or(Defect::Malformed)?.to_canonical()),
         // A refused line needs none.
         None if live => return Err(Defect::NoConnection),
         None => None,
@@ -156,7 +157,8 @@ fn rtcp(media: &Media<'_>, rtp: SocketAddr, replaced: bool) -> Option<SocketAddr
     let Some(attribute) = media.rtcp() else {
         return Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?));
     };
-    let own = attribute.address.and_then(|address| address.ip()).filter(|ip| !ip.is_unspecified() && !replaced);
+    let own = attribute.address.and_then(|address| address.ip()).map(|ip| ip.to_canonical());
+    let own = own.filter(|ip| !ip.is_unspecified() && !replaced);
     (attribute.port != 0).then(|| SocketAddr::new(own.unwrap_or(rtp.ip()), attribute.port))
 }
 
@@ -198,6 +200,17 @@ mod tests {
         let line = read(head("c=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n")).unwrap().remove(0);
         assert!(line.live && line.is_unspecified && line.on_hold());
         assert_eq!((line.rtp, line.rtcp), (None, None));
+        let line = read(head("c=IN IP6 ::ffff:0.0.0.0\r\nm=audio 4000 RTP/AVP 0\r\n")).unwrap().remove(0);
+        assert!(line.is_unspecified && !line.is_ipv6);
+        assert_eq!((line.rtp, line.rtcp), (None, None));
+    }
+
+    #[test]
+    fn rfc4291_2_5_5_2_a_mapped_address_is_the_ipv4_address_in_it() {
+        let text = "c=IN IP6 ::ffff:192.0.2.1\r\nm=audio 4000 RTP/AVP 0\r\na=rtcp:4005 IN IP6 ::ffff:192.0.2.2\r\n";
+        let line = read(head(text)).unwrap().remove(0);
+        assert_eq!((line.rtp, line.is_ipv6), ("192.0.2.1:4000".parse().ok(), false));
+        assert_eq!(line.rtcp, "192.0.2.2:4005".parse().ok());
     }
 
     #[test]
