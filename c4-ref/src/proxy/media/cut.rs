@@ -142,6 +142,7 @@ impl App {
         tracing::info!(call_id, reason, "the call's media has ended: BYE to both sides");
         if let Some(media) = &mut self.media {
             media.counters.cut += 1;
+            media.moved.remove(&media.key(call_id, caller_tag, callee_tag));
         }
         let (caller, callee) = (watched.caller(), watched.callee());
         self.send_bye(now, call_id, callee.end, &caller, reason);

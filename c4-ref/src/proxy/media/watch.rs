@@ -17,6 +17,10 @@ use crate::ng::client::NodeId;
 const BATCH: usize = 100;
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Dialogs of one Call-ID: a called side could make them without end, by one 2xx with a tag of its own each. No relay
+/// knows more.
+const MOST_DIALOGS: usize = 32;
+
 /// One side of a dialog, as the other one's requests would reach it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Side<'a> {
@@ -157,7 +161,9 @@ impl Watch {
     /// A call is answered. Told again, nothing changes.
     pub(super) fn add(&mut self, now: Instant, new: &Begin<'_>) {
         let key = self.key(new.call_id, new.caller_tag, new.callee_tag);
-        if self.dialogs.contains_key(&key) {
+        let hash = self.hasher.hash_one(new.call_id);
+        let known = self.by_call.range((hash, 0)..=(hash, u64::MAX)).take(MOST_DIALOGS).count();
+        if self.dialogs.contains_key(&key) || known >= MOST_DIALOGS {
             return;
         }
         let Begin { caller, callee, .. } = new;
@@ -183,7 +189,7 @@ impl Watch {
             until,
             due,
         };
-        self.by_call.insert((self.hasher.hash_one(new.call_id), key));
+        self.by_call.insert((hash, key));
         self.due.insert((due, key));
         self.dialogs.insert(key, Box::new(watched));
     }
@@ -296,5 +302,27 @@ impl Watched {
         if self.texts.get(at) != uri && !uri.is_empty() {
             self.texts = self.texts.with(at, uri);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dialogs_of_one_call_id_are_bounded() {
+        #[allow(clippy::disallowed_methods, reason = "some instant to count from")]
+        let now = Instant::now();
+        let mut watch = Watch::new(BuildSipHasher::new([7; 16]), None);
+        let side = Side { end: "<sip:x@y>", uri: "sip:x@y", routes: "", direct: None, cseq: 1 };
+        for n in 0..100 {
+            let (callee_tag, node) = (&*format!("{n}"), NodeId(0));
+            let begin = Begin { call_id: "c", caller_tag: "a", callee_tag, caller: side, callee: side, node };
+            watch.add(now, &begin);
+            watch.add(now, &begin);
+        }
+        assert_eq!(watch.len(), MOST_DIALOGS);
+        watch.remove("c", "a", "3");
+        assert_eq!(watch.len(), MOST_DIALOGS - 1);
     }
 }
