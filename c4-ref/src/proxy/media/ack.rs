@@ -12,7 +12,8 @@ use super::session::Parties;
 use super::{Job, Media, pin};
 use crate::ng;
 
-/// ACKs remembered at a time. One beyond is dropped: it comes again with the next 2xx.
+/// ACKs remembered at a time; the oldest gives way. One beyond as many that wait is dropped: it comes again with the
+/// next 2xx.
 const MAX_ACKS: usize = 4096;
 /// How long: 64*T1, while 2xx are retransmitted (RFC 3261 §13.3.1.4).
 const LIFE: Duration = Duration::from_secs(32);
@@ -32,6 +33,16 @@ impl Media {
             self.ack_order.pop_front();
             self.acks.remove(&key);
         }
+    }
+
+    /// Makes room; the relay is asked again if that one is retransmitted. Not, while its answer is awaited.
+    fn forget_oldest_ack(&mut self) -> bool {
+        let oldest = self.ack_order.front().map(|(_, key)| *key);
+        let Some(key) = oldest.filter(|key| !matches!(self.acks.get(key), Some(HeldAck::Waiting(..)))) else {
+            return false;
+        };
+        self.ack_order.pop_front();
+        self.acks.remove(&key).is_some()
     }
 }
 
@@ -57,8 +68,11 @@ impl App {
                 }
                 return Some(request);
             }
-            None if media.acks.len() >= MAX_ACKS => return None,
-            None => {}
+            None => {
+                if media.acks.len() >= MAX_ACKS && !media.forget_oldest_ack() {
+                    return None;
+                }
+            }
         }
         // The offer was that of the called side: its tag comes first.
         let mut answer = ng::Request::new(ng::Command::Answer, &parties.call_id);
