@@ -166,7 +166,8 @@ impl App {
         Some((token, self.record_route.seal(unix, &of_caller, caller, &content), content.sides))
     }
 
-    fn names_us(&self, value: &[u8]) -> bool {
+    /// Whether a Route or Record-Route value is one of ours.
+    pub(super) fn names_us(&self, value: &[u8]) -> bool {
         let uri = NameAddr::parse(value).and_then(|route| Uri::parse(route.uri));
         uri.is_some_and(|uri| self.locals.is_local(&uri))
     }

@@ -101,7 +101,10 @@ impl App {
         let Some(request) = self.proxy.request_of(context) else { return };
         let (call_id, from_tag) = (request.call_id(), request.from_tag().unwrap_or_default());
         let wanted = Wanted {
-            is_again: matches!(mark, Mark::Call(_)) && self.calls.is_passed(call_id, from_tag),
+            // A proxy before us that forks to us twice shows us no route of ours: each of its branches is a call.
+            is_again: matches!(mark, Mark::Call(_))
+                && self.calls.is_passed(call_id, from_tag)
+                && request.values(Header::RecordRoute).any(|value| self.names_us(value)),
             method: request.method().clone(),
             caller: self.side_of_caller(request, &flow, &admitted),
             target: targets::Target::of_contact(request),

@@ -250,20 +250,40 @@ fn a_cancel_does_not_wait_for_the_relay() {
     rig.udp(ALICE, &cancel.text());
     rig.find("487", ALICE);
     rig.relay_serves(&offer, "to-bob");
-    assert_eq!(rig.question().what(), "delete a>", "what was made in vain goes");
+    assert_eq!(rig.question().what(), "delete a> branch", "what was made in vain goes");
     assert!(rig.take().iter().all(|sent| sent.what() != "INVITE"));
     assert_eq!(rig.stats()["calls-open"], 0);
 }
 
 #[test]
-fn a_call_that_nobody_answers_is_deleted_as_a_whole() {
+fn a_call_that_nobody_answers_is_deleted() {
     let mut rig = rig();
     rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
     rig.relay_serves_next("offer a> branch", "to-bob");
     let ringing = rig.find("INVITE", BOB);
     rig.udp(BOB, &reply(&ringing, "486 Busy Here", "b", ""));
     rig.find("486", ALICE);
-    assert_eq!(rig.question().what(), "delete a>");
+    assert_eq!(rig.question().what(), "delete a> branch");
+}
+
+#[test]
+fn a_call_that_was_forked_to_us_twice_keeps_the_relay_for_the_one_that_answers() {
+    let mut rig = rig();
+    rig.registered("carol", "192.0.2.4:5060", "");
+    let fork = |user: &str| invite(&format!("{user}@example.com"), "c").branch(user).body("of-alice").text();
+    rig.udp(ALICE, &fork("bob"));
+    let of_bob = rig.relay_serves_next("offer a> branch", "to-bob");
+    let at_bob = rig.find("INVITE", BOB);
+    rig.udp(ALICE, &fork("carol"));
+    let of_carol = rig.relay_serves_next("offer a> branch", "to-carol");
+    let at_carol = rig.find("INVITE", "192.0.2.4:5060");
+    assert_ne!(of_bob.request.via_branch, of_carol.request.via_branch);
+    rig.udp(BOB, &answer(&at_bob, "200 OK", "b", BOB_URI, "of-bob"));
+    rig.relay_serves_next("answer a>b branch", "to-alice");
+    rig.udp("192.0.2.4:5060", &reply(&at_carol, "486 Busy Here", "x", ""));
+    let gone = rig.question();
+    assert_eq!(gone.what(), "delete a> branch", "not the call");
+    assert_eq!(gone.request.via_branch, of_carol.request.via_branch);
 }
 
 #[test]
@@ -292,6 +312,17 @@ fn rfc3261_13_2_1_a_late_offer_comes_in_the_2xx_and_its_answer_in_the_ack() {
     assert_eq!(rig.take().iter().map(body).collect::<Vec<_>>(), ["to-bob"], "the retransmission says the same");
     rig.hang_up(&call);
     assert_eq!(rig.question().what(), "delete a>b");
+}
+
+#[test]
+fn acks_are_forwarded_however_many_there_were_lately() {
+    let mut rig = rig();
+    let call = rig.relayed_call();
+    for cseq in 1..=4100 {
+        rig.udp(ALICE, &call.of_caller("ACK", cseq).body("of-alice").text());
+        rig.relay_serves_next("answer b>a", "to-bob");
+        assert_eq!(rig.take().iter().map(body).collect::<Vec<_>>(), ["to-bob"], "ACK {cseq}");
+    }
 }
 
 #[test]
@@ -439,7 +470,7 @@ fn a_call_that_comes_back_to_us_is_anchored_once() {
     rig.find("486", BOB);
     assert!(rig.asked().is_empty(), "the first passage goes on");
     rig.udp(BOB, &reply(&at_bob, "486 Busy Here", "x", ""));
-    assert_eq!(rig.question().what(), "delete a>");
+    assert_eq!(rig.question().what(), "delete a> branch");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use c4_ref::ng::Reply;
 use c4_ref::proxy::media::{MOST_WAIT, Policy};
 use sip_core::header::Header;
 
-use crate::harness::{Call, address, invite, ms, reply, s};
+use crate::harness::{Call, Sent, address, invite, ms, reply, s};
 use crate::media::{ALICE, BOB, BOB_URI, DESK, ONE, TWO, answer, body, reinvite, rig, rig_of, with_relays};
 
 #[test]
@@ -194,4 +194,18 @@ fn with_more_branches_than_a_relay_serves_the_others_ring() {
     let mut bodies: Vec<String> = rig.take().iter().filter(|sent| sent.what() == "INVITE").map(body).collect();
     bodies.sort();
     assert_eq!(bodies, ["one", "three"]);
+}
+
+#[test]
+fn a_branch_that_the_relay_does_not_serve_is_not_deleted_there() {
+    let mut rig = rig();
+    rig.registered("bob", DESK, "");
+    rig.udp(ALICE, &invite("bob@example.com", "c").body("of-alice").text());
+    rig.relay_serves_next("offer a> branch", "served");
+    let second = rig.question();
+    rig.relay_says(&second, &Reply::error("Ran out of ports"));
+    let sent: Vec<Sent> = rig.take().into_iter().filter(|sent| sent.what() == "INVITE").collect();
+    let bare = sent.iter().find(|sent| body(sent) == "of-alice").unwrap();
+    rig.udp(&bare.to(), &reply(bare, "486 Busy Here", "x", ""));
+    assert!(rig.asked().is_empty(), "a branch that it does not know is the whole call to it");
 }

@@ -45,10 +45,14 @@ impl App {
     /// A branch failed. The last one ends with its context.
     pub(in super::super) fn media_branch_failed(&mut self, now: Instant, context: ContextId, user: u64) {
         let Some(media) = &mut self.media else { return };
-        let Some(session) = media.sessions.get(&context) else { return };
-        let branch = session.branch(user).and_then(|branch| branch.via_branch.clone());
-        if let (Some(branch), Some(node), true) = (branch, session.node, session.branches.len() > 1) {
-            let parties = session.parties.clone();
+        let Some(session) = media.sessions.get_mut(&context).filter(|session| session.branches.len() > 1) else {
+            return;
+        };
+        let (node, parties) = (session.node, session.parties.clone());
+        // One that the relay has refused it does not know, and would take the call to be meant.
+        let Some(leaving) = session.branch_mut(user).filter(|leaving| !leaving.is_bare) else { return };
+        if let (Some(branch), Some(node)) = (leaving.via_branch.clone(), node) {
+            leaving.is_deleted = true;
             media.delete(now, node, &parties, Scope::Branch(&branch));
         }
     }
@@ -69,7 +73,13 @@ impl App {
                 media.delete(now, node, &session.parties, Scope::Side { caller, callee });
                 media.forget_move(&session.parties, way);
             }
-            (Step::Offer | Step::Late, None) if !answered => media.delete(now, node, &session.parties, Scope::Call),
+            (Step::Offer, None) if !answered => {
+                let left = session.branches.iter().filter(|leaving| !leaving.is_bare && !leaving.is_deleted);
+                for branch in left.filter_map(|leaving| leaving.via_branch.as_deref()) {
+                    media.delete(now, node, &session.parties, Scope::Branch(branch));
+                }
+            }
+            (Step::Late, None) if !answered => media.delete(now, node, &session.parties, Scope::Call),
             _ => {}
         }
     }

@@ -72,9 +72,9 @@ impl App {
                 self.served(now, context, branch, served);
             }
             // The request was given up meanwhile: by CANCEL, for one.
-            Job::Request { parties, in_dialog, .. } => {
-                if let (false, Ok((node, _))) = (in_dialog, served) {
-                    media.delete(now, node, &parties, Scope::Call);
+            Job::Request { parties, via_branch, .. } => {
+                if let (Some(branch), Ok((node, _))) = (via_branch, served) {
+                    media.delete(now, node, &parties, Scope::Branch(&branch));
                 }
             }
             Job::Response(client) => self.answered(now, client, served.ok().map(|(_, sdp)| sdp)),

@@ -6,7 +6,7 @@
 //! | 1xx or 2xx with SDP to these | `answer`; to an INVITE without SDP: `offer` |
 //! | ACK with SDP, PRACK that answers an offer in a 1xx | `answer` |
 //! | a branch of a fork that fails | `delete` of that branch |
-//! | an INVITE that makes no dialog | `delete` of the call |
+//! | an INVITE that makes no dialog | `delete` of its branches: one before us may have forked the call to us twice |
 //! | BYE that was answered | `delete` of the called side's tag |
 //! | BYE to both sides | the relay has told that the media timed out, or does not know the call any more |
 //!
@@ -126,8 +126,8 @@ pub(super) struct Media {
 /// What waits for the answer of a relay.
 #[derive(Debug, Clone)]
 enum Job {
-    /// A request that goes out, by this branch.
-    Request { context: ContextId, branch: usize, parties: Arc<Parties>, in_dialog: bool },
+    /// A request that goes out, by this branch; inside a dialog the relay has no name for it.
+    Request { context: ContextId, branch: usize, parties: Arc<Parties>, via_branch: Option<String> },
     /// The response at the head of a client transaction.
     Response(ClientId),
     /// An ACK.

@@ -126,8 +126,8 @@ impl App {
         };
         request.via_branch = leaving.via_branch.clone();
         describe(&mut request, sdp, &media.flags, departure.source());
-        let (node, in_dialog) = (session.node, session.way.is_some());
-        if !media.ask(now, node, request, Job::Request { context, branch, parties, in_dialog }) {
+        let (node, via_branch) = (session.node, leaving.via_branch.clone());
+        if !media.ask(now, node, request, Job::Request { context, branch, parties, via_branch }) {
             self.served(now, context, branch, Err(Unserved::Silent));
         }
     }
@@ -225,6 +225,7 @@ fn leaving(departure: &Departure, passage: Option<&String>) -> Vec<Leaving> {
         via_branch: passage.map(|passage| format!("{passage}-{number}")),
         sdp: None,
         is_bare: false,
+        is_deleted: false,
     };
     match departure {
         Departure::New { branches, .. } => branches.iter().map(|b| one(b.branch.user & 0xffff)).collect(),

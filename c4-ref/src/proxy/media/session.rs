@@ -92,6 +92,8 @@ pub(super) struct Leaving {
     pub(super) sdp: Option<Bytes>,
     /// Whether the relay has refused it.
     pub(super) is_bare: bool,
+    /// Whether the relay was told that it has ended.
+    pub(super) is_deleted: bool,
 }
 
 /// A request and the relay that serves it.
@@ -116,6 +118,11 @@ impl Session {
     pub(super) fn new(step: Step, parties: Arc<Parties>, way: Option<Way>, node: Option<NodeId>) -> Session {
         let moved = way.is_some() && node.is_none();
         Session { step, parties, way, node, moved, departure: None, branches: Vec::new(), waiting: 0 }
+    }
+
+    /// The same, to change it.
+    pub(super) fn branch_mut(&mut self, user: u64) -> Option<&mut Leaving> {
+        self.branches.iter_mut().find(|branch| branch.number == user & 0xffff)
     }
 
     /// The branch that the proxy core marks with `user`.
