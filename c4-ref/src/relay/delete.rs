@@ -15,23 +15,29 @@ impl Relay {
         if from.is_none() && !request.from_tag.is_empty() {
             return not_found();
         }
-        let to = match (request.to_tag.as_deref(), request.via_branch.as_deref()) {
-            (Some(tag), _) => call.tagged(tag).map(Some),
+        let to: Option<Vec<usize>> = match (request.to_tag.as_deref(), request.via_branch.as_deref()) {
+            (Some(tag), _) => match call.tagged(tag) {
+                Some(to) => Some(vec![to]),
+                None => return not_found(),
+            },
             (None, Some(branch)) => {
+                // Several, where a proxy further on has forked it and more than one of its parties has answered.
                 let of = |party: &super::call::Party| party.via_branch.as_deref() == Some(branch);
+                let to: Vec<usize> = call.parties().filter(|(_, party)| of(party)).map(|(number, _)| number).collect();
                 // The branch of a BYE is its own, and no party's: the call is meant.
-                Some(call.parties().find(|(_, party)| of(party)).map(|(number, _)| number))
+                (!to.is_empty()).then_some(to)
             }
-            (None, None) => Some(None),
+            (None, None) => None,
         };
-        let Some(to) = to else { return not_found() };
         let reply = Reply::Ok(self.tree(number, None));
         let at = self.now + request.flags.delete_delay.unwrap_or(self.settings.timeouts.delete_delay);
         let Some(call) = self.call_mut(number) else { return not_found() };
-        if let Some(to) = to {
+        if let Some(to) = &to {
             // Sent by the branch itself it names the branch twice.
-            let from = from.filter(|from| *from != to);
-            let ends = |a: usize, b: usize| [a, b].contains(&to) && from.is_none_or(|from| [a, b].contains(&from));
+            let from = from.filter(|from| !to.contains(from));
+            let ends = |a: usize, b: usize| {
+                (to.contains(&a) || to.contains(&b)) && from.is_none_or(|from| [a, b].contains(&from))
+            };
             for dialogue in call.dialogues_mut() {
                 if ends(dialogue.offerer, dialogue.answerer) {
                     dialogue.delete_at.get_or_insert(at);

@@ -66,6 +66,7 @@ impl App {
             watch.remove(&session.parties.call_id, caller, callee);
         }
         let Some(node) = session.node else { return };
+        let parties = &session.parties;
         let answered = outcome.status.is_some_and(sip_core::StatusCode::is_success);
         match (session.step, &session.way) {
             (Step::Bye, Some(way)) if said => {
@@ -73,13 +74,14 @@ impl App {
                 media.delete(now, node, &session.parties, Scope::Side { caller, callee });
                 media.forget_move(&session.parties, way);
             }
-            (Step::Offer, None) if !answered => {
+            // A proxy before us may have forked the call to us twice: the other passage needs the relay still.
+            (Step::Offer, None) if !answered && self.calls.is_passed(&parties.call_id, &parties.from_tag) => {
                 let left = session.branches.iter().filter(|leaving| !leaving.is_bare && !leaving.is_deleted);
                 for branch in left.filter_map(|leaving| leaving.via_branch.as_deref()) {
-                    media.delete(now, node, &session.parties, Scope::Branch(branch));
+                    media.delete(now, node, parties, Scope::Branch(branch));
                 }
             }
-            (Step::Late, None) if !answered => media.delete(now, node, &session.parties, Scope::Call),
+            (Step::Offer | Step::Late, None) if !answered => media.delete(now, node, parties, Scope::Call),
             _ => {}
         }
     }

@@ -74,7 +74,8 @@ impl App {
             // The request was given up meanwhile: by CANCEL, for one.
             Job::Request { parties, via_branch, .. } => {
                 if let (Some(branch), Ok((node, _))) = (via_branch, served) {
-                    media.delete(now, node, &parties, Scope::Branch(&branch));
+                    let another = self.calls.knows(&parties.call_id, [&parties.from_tag; 2]);
+                    media.delete(now, node, &parties, if another { Scope::Branch(&branch) } else { Scope::Call });
                 }
             }
             Job::Response(client) => self.answered(now, client, served.ok().map(|(_, sdp)| sdp)),

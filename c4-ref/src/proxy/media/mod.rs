@@ -6,7 +6,7 @@
 //! | 1xx or 2xx with SDP to these | `answer`; to an INVITE without SDP: `offer` |
 //! | ACK with SDP, PRACK that answers an offer in a 1xx | `answer` |
 //! | a branch of a fork that fails | `delete` of that branch |
-//! | an INVITE that makes no dialog | `delete` of its branches: one before us may have forked the call to us twice |
+//! | an INVITE that makes no dialog | `delete` of the call; of its branches, if the call is here by another passage too |
 //! | BYE that was answered | `delete` of the called side's tag |
 //! | BYE to both sides | the relay has told that the media timed out, or does not know the call any more |
 //!

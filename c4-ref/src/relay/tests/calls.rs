@@ -170,6 +170,19 @@ fn the_delete_of_a_branch_leaves_the_others() {
 }
 
 #[test]
+fn the_delete_of_a_branch_means_all_that_answered_behind_it() {
+    let mut house = house();
+    let branch = |request: Request| Request { via_branch: Some("1".into()), ..request };
+    house.ask(branch(offer("a", None, sdp(A, 4000))));
+    for tag in ["b", "c"] {
+        house.ask(branch(answer("a", tag, sdp(B, 5000))));
+    }
+    house.ask(branch(delete("a", None)));
+    house.pass(31);
+    assert_eq!((house.relay.calls(), house.open.len()), (0, 0));
+}
+
+#[test]
 fn calls_without_media_time_out_and_say_so() {
     let run = |answered: bool, line: &str| {
         let mut house = house();
