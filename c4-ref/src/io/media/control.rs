@@ -285,8 +285,9 @@ impl Control {
 }
 
 impl Connection {
+    /// A reply of any length, a list of all calls, is taken when nothing else waits.
     fn write(&mut self, payload: &[u8]) -> Result<(), Over> {
-        if self.out.len() + payload.len() > WRITE_BUFFER {
+        if !self.out.is_empty() && self.out.len() + payload.len() > WRITE_BUFFER {
             return Err(Over);
         }
         self.out.extend_from_slice(payload);
@@ -304,5 +305,33 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_larger_than_the_buffer_is_written_and_what_follows_is_bounded() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let (out, interest) = (BytesMut::new(), None);
+        let mut connection = Connection { stream, out, interest, waiting: 0, ended: false, close_when_written: false };
+        let list = vec![b'x'; 16 * WRITE_BUFFER];
+        assert!(connection.write(&list).is_ok());
+        assert!(!connection.out.is_empty(), "more than the kernel takes");
+        assert!(connection.write(&list).is_err());
+        let reader = std::thread::spawn(move || {
+            let mut read = vec![0; 16 * WRITE_BUFFER];
+            client.read_exact(&mut read).is_ok()
+        });
+        while !connection.out.is_empty() {
+            assert!(connection.flush().is_ok());
+            std::thread::yield_now();
+        }
+        assert!(reader.join().unwrap());
     }
 }
