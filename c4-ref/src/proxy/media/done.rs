@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::super::app::App;
 use super::delete::Scope;
-use super::{Job, LOST, Media, Policy, Served, Unserved};
+use super::{Job, LOST, Media, Policy, Served, Unserved, WARNINGS};
 use crate::ng::Reply;
 use crate::ng::client::{Event, Failure, NodeId};
 
@@ -30,19 +30,25 @@ impl Media {
     }
 
     /// The relay and the SDP of a reply that holds one.
-    fn description(&mut self, node: Option<NodeId>, result: Result<Reply, Failure>) -> Served {
+    fn description(&mut self, now: Instant, node: Option<NodeId>, result: Result<Reply, Failure>) -> Served {
         let served = node.zip(result.as_ref().ok().and_then(|reply| reply.sdp().cloned()));
         served.ok_or_else(|| {
             self.counters.failures += 1;
+            // Each call may meet it, and callers can bring it about; the counter has them all.
+            let why = match &result {
+                Ok(Reply::Error(why) | Reply::LoadLimit(why)) => why.to_string(),
+                Ok(_) => "a reply without SDP".to_owned(),
+                Err(failure) => failure.to_string(),
+            };
+            if self.warn_again.is_none_or(|at| at <= now) {
+                self.warn_again = Some(now + WARNINGS);
+                tracing::warn!(why, "a relay does not serve a call");
+            } else {
+                tracing::debug!(why, "a relay does not serve a call");
+            }
             match result {
-                Ok(reply) => {
-                    tracing::warn!(?reply, "relay refuses");
-                    if reply.asks_for_another() { Unserved::Silent } else { Unserved::Refused }
-                }
-                Err(failure) => {
-                    tracing::warn!(%failure, "relay does not serve");
-                    Unserved::Silent
-                }
+                Ok(reply) if !reply.asks_for_another() => Unserved::Refused,
+                _ => Unserved::Silent,
             }
         })
     }
@@ -66,7 +72,7 @@ impl App {
             }
             return;
         }
-        let served = media.description(node, result);
+        let served = media.description(now, node, result);
         match job {
             Job::Request { context, branch, .. } if media.sessions.contains_key(&context) => {
                 self.served(now, context, branch, served);

@@ -66,6 +66,8 @@ pub const MOST_WAIT: Duration = Duration::from_millis(600 + 700 + 600);
 const PING: Duration = Duration::from_secs(2);
 /// How long a relay is down before its calls are ended, where the policy ends them: a restart is no reason.
 const LOST: Duration = Duration::from_secs(10);
+/// The time between two warnings of the same.
+const WARNINGS: Duration = Duration::from_secs(10);
 /// Requests to the relays under way, for each shard.
 const MAX_REQUESTS: usize = 16_384;
 
@@ -118,6 +120,8 @@ pub(super) struct Media {
     connects: VecDeque<(u64, SocketAddr)>,
     /// Octets for connections, and whether to close them.
     writes: VecDeque<(u64, Bytes, bool)>,
+    /// When the next call that no relay serves is a warning.
+    warn_again: Option<Instant>,
     /// Whether the first plain socket is one for IPv4.
     has_v4: bool,
     counters: Counters,
@@ -202,6 +206,7 @@ impl Media {
             notices: settings.relay_events.map(|_| sockets(settings).len()),
             connects: VecDeque::new(),
             writes: VecDeque::new(),
+            warn_again: None,
             has_v4: sockets(settings).first().is_some_and(SocketAddr::is_ipv4),
             counters: Counters::default(),
             hasher,
