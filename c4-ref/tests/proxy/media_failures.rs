@@ -161,6 +161,29 @@ fn an_answer_that_no_relay_serves_ends_the_call_where_the_policy_refuses() {
 }
 
 #[test]
+fn an_answer_in_an_ack_that_no_relay_serves_ends_the_call_where_the_policy_refuses() {
+    for (policy, ends) in [(Policy::Refuse, true), (Policy::Pass, false)] {
+        let mut rig = rig_of(&[ONE], policy);
+        rig.udp(ALICE, &invite("bob@example.com", "c").body("").text());
+        let ringing = rig.find("INVITE", BOB);
+        rig.udp(BOB, &answer(&ringing, "200 OK", "b", BOB_URI, "of-bob"));
+        rig.relay_serves_next("offer b>a", "to-alice");
+        let ok = rig.find("200", ALICE);
+        let mut caller_routes = ok.all(Header::RecordRoute);
+        caller_routes.reverse();
+        let call = Call { caller_routes, callee_routes: ringing.all(Header::RecordRoute), call_id: "c".into() };
+        rig.udp(ALICE, &call.of_caller("ACK", 1).body("of-alice").text());
+        let asked = rig.question();
+        rig.relay_says(&asked, &Reply::error("Unknown call-id"));
+        rig.pass(ms(1));
+        let sent: Vec<String> = rig.take().iter().map(Sent::what).collect();
+        assert_eq!(sent.first().map(String::as_str), Some("ACK"), "{sent:?}");
+        assert_eq!(sent.iter().filter(|what| *what == "BYE").count(), if ends { 2 } else { 0 }, "{sent:?}");
+        assert_eq!(rig.records.len(), usize::from(ends));
+    }
+}
+
+#[test]
 fn an_offer_that_the_relay_of_the_dialog_refuses_goes_to_no_other() {
     let mut rig = rig_of(&[ONE, TWO], Policy::Refuse);
     let call = rig.relayed_call();

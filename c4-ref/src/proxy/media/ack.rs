@@ -97,9 +97,13 @@ impl App {
         let HeldAck::Waiting(mut request, direct) = std::mem::replace(held, HeldAck::Known(sdp.clone())) else {
             return;
         };
+        let parties = sdp.is_none().then(|| Parties::of(&request));
         if let Some(sdp) = sdp {
             let _ = request.set_body(None, sdp); // a relay's reply is smaller than 4 GB
         }
         self.forward_ack(now, *request, direct);
+        if let Some(parties) = parties {
+            self.end_unserved(&parties, &parties.to_tag);
+        }
     }
 }
