@@ -35,7 +35,9 @@ pub(super) fn start(config: &Config, options: &Options) -> Result<Running, Failu
     let machine = |worker| {
         let ports = (config.ports.first, config.ports.last);
         let media = media::Settings { ports, worker, workers, key: random()? };
-        Ok(Relay::new(now, settings(config, media, sessions.clone(), mark.clone(), unix)))
+        let mut relay = Relay::new(now, settings(config, media, sessions.clone(), mark.clone(), unix));
+        sockets.listeners().iter().for_each(|listener| relay.media().add_control(listener.bind));
+        Ok(relay)
     };
     let machines = (0..workers).map(machine).collect::<Result<Vec<_>, Failure>>()?;
     // A description as long as may be, and the keys around it.

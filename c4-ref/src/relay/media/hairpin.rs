@@ -12,22 +12,35 @@ pub(super) const MOST: u32 = 1000;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The addresses that this relay sends from, as its parties see them.
+/// The addresses that this relay sends from, as its parties see them, and where it takes orders.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Own(Vec<IpAddr>);
+pub(super) struct Own {
+    addresses: Vec<IpAddr>,
+    control: Vec<SocketAddr>,
+}
 
 impl Own {
     pub(super) fn add(&mut self, address: IpAddr) {
-        if !self.0.contains(&address) {
-            self.0.push(address);
+        if !self.addresses.contains(&address) {
+            self.addresses.push(address);
         }
+    }
+
+    pub(super) fn add_control(&mut self, address: SocketAddr) {
+        self.control.push(address);
+    }
+
+    /// Whether a party names a socket of ours for control as its own: what it sends would be taken for orders of this host.
+    pub(super) fn is_control(&self, at: SocketAddr) -> bool {
+        let here = at.ip().is_loopback() || self.addresses.contains(&at.ip());
+        self.control.iter().any(|control| control.port() == at.port() && (here || control.ip() == at.ip()))
     }
 
     /// Whether `from` may be a socket of the relay.
     #[inline]
     pub(super) fn has(&self, from: SocketAddr, settings: &Settings) -> bool {
         let (first, last) = settings.ports;
-        (first..=last).contains(&from.port()) && self.0.contains(&from.ip())
+        (first..=last).contains(&from.port()) && self.addresses.contains(&from.ip())
     }
 }
 

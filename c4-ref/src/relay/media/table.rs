@@ -104,6 +104,11 @@ impl Media {
         self.own.add(address);
     }
 
+    /// Requests are taken here: never a place of media, whoever names it.
+    pub fn add_control(&mut self, address: SocketAddr) {
+        self.own.add_control(address);
+    }
+
     /// Asks for a pair on the address `local`, which must be one of the configured ones: each address has its own ports.
     /// `tos`: the octet of IPv4, or the traffic class. [`Media::handle_open_done`] says what became of it.
     ///
@@ -180,8 +185,9 @@ impl Media {
     pub fn configure(&mut self, now: Instant, socket: SocketId, setup: &Setup) {
         let age = |out: Option<SocketId>| out.and_then(|out| self.socket(out)).map_or(0, |out| out.age);
         let ages = [age(setup.out_rtp), age(setup.out_rtcp)];
+        let signalled = setup.signalled.filter(|at| !self.own.is_control(*at));
         if let Some(socket) = self.socket_mut(socket) {
-            socket.configure(now, setup, ages);
+            socket.configure(now, &Setup { signalled, ..*setup }, ages);
         }
     }
 

@@ -321,3 +321,25 @@ fn nobody_talks_to_himself() {
     assert_eq!(house.ask(offer("a", Some("a"), sdp(A, 4000))), refused);
     assert_eq!(house.ask(answer("a", "a", sdp(A, 4000))), refused);
 }
+
+#[test]
+fn media_never_go_to_where_the_relay_takes_its_orders() {
+    for control in ["192.0.2.1:12222", "0.0.0.0:12222"] {
+        let mut house = House::new(settings());
+        house.relay.media().add_control(control.parse().unwrap());
+        let own = ["127.0.0.1", "203.0.113.7"].into_iter();
+        for address in own.chain((!control.starts_with('0')).then_some(A)) {
+            for port_of_rtp in [12_222, 12_221] {
+                let call_id = format!("{address} {port_of_rtp}");
+                let named = |request: Request| Request { call_id: call_id.clone(), ..request };
+                house.ask(named(offer("a", None, sdp(address, port_of_rtp))));
+                let to_a = port(&house.ask(named(answer("a", "b", sdp(B, 5000)))));
+                let pair = house.on(to_a);
+                let media = house.relay.media();
+                let remotes = [media.remote(pair.rtp), media.remote(pair.rtcp)];
+                assert!(remotes.iter().flatten().all(|at| at.port() != 12_222), "{control} {call_id}: {remotes:?}");
+                assert_eq!(remotes.iter().flatten().count(), 1, "the other port is the party's");
+            }
+        }
+    }
+}
