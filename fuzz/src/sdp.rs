@@ -16,7 +16,10 @@ pub fn run(octets: &[u8]) {
     }
     let before = session.clone();
     _ = session.set_origin_version(9);
-    assert!(session.same_but_for_version(&before), "only the version differs");
+    // An edit leaves one line of those that may stand once.
+    if before.lines().filter(|line| line.letter == Some('o')).count() == 1 {
+        assert!(session.same_but_for_version(&before), "only the version differs");
+    }
     session.set_connection(Scope::Session, [192, 0, 2, 1].into()).expect("an address");
     for index in 0..session.media_count() {
         session.set_direction(Scope::Media(index), Direction::Inactive).expect("a media description");
