@@ -102,6 +102,8 @@ fn through_sockets() {
     (0..10).for_each(&mut pass);
     let before = Heap::now();
     (10..2000).for_each(&mut pass);
-    assert_eq!(Heap::now().allocations_since(before), 0);
+    // The worker is another thread, and so is the test harness, which allocates a little when it pleases.
+    let allocations = Heap::now().of_all_threads - before.of_all_threads;
+    assert!(allocations < 100, "{allocations} allocations for 2000 packets");
     assert!(server.stop());
 }
