@@ -16,6 +16,7 @@ pub mod raw;
 pub mod sound;
 
 use std::net::UdpSocket;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -72,7 +73,7 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start(program: &str, args: &[&str]) -> Daemon {
-        let child = Command::new(program).args(args).stdin(Stdio::null()).spawn().unwrap();
+        let child = Command::new(program).args(args).stdin(Stdio::null()).process_group(0).spawn().unwrap();
         Daemon { child }
     }
 
@@ -128,6 +129,9 @@ impl Drop for Daemon {
             std::thread::sleep(Duration::from_millis(10));
         }
         let _ = self.child.kill();
+        // What it has forked and left behind is of its group.
+        let group = format!("-{}", self.pid());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.child.wait();
     }
 }
