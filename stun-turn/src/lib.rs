@@ -1,2 +1,2 @@
-//! STUN (RFC 8489), TURN (RFC 8656) and ICE (RFC 8445) without I/O. Its modules come with the TURN issue.
+//! STUN (RFC 8489), TURN (RFC 8656) and ICE (RFC 8445) without I/O. It is still empty.
 #![forbid(unsafe_code)]

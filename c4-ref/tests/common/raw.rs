@@ -1,16 +1,4 @@
 //! A phone of plain text over a real socket: it knows no transactions, so a test says every octet itself.
-#![allow(
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    dead_code,
-    unreachable_pub,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "tests on real sockets"
-)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};

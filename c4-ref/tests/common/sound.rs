@@ -1,16 +1,4 @@
 //! Phones with an audio stream on real sockets, and the calls that every pair of a proxy and a media relay must carry.
-#![allow(
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    dead_code,
-    unreachable_pub,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "tests on real sockets"
-)]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
