@@ -108,28 +108,29 @@ pub(super) type Reply = UnboundedSender<Option<Answer>>;
 pub(super) type Life = Box<dyn FnOnce() + Send>;
 
 /// What the workers of one server hear, whatever their machine is.
+pub(super) enum Order {
+    /// The operator asks.
+    Command { command: Command, reply: Reply },
+    /// Files were read again.
+    Reload(News),
+    /// The program stops.
+    Stop,
+}
+
+/// Brings orders to the workers of one server.
 pub(super) trait Post: Send + Sync {
-    fn command(&self, worker: usize, command: Command, reply: Reply);
-    fn reload(&self, news: &News);
-    fn stop(&self);
+    fn post(&self, worker: usize, order: Order);
     fn workers(&self) -> usize;
 }
 
-pub(super) struct Boxes<T>(pub(super) Vec<Mailbox<Mail<T>>>);
+/// The mailboxes of the workers of one server.
+pub(super) struct Boxes<M>(pub(super) Vec<Mailbox<M>>);
 
-impl<T: Send> Post for Boxes<T> {
-    fn command(&self, worker: usize, command: Command, reply: Reply) {
+impl<M: From<Order> + Send> Post for Boxes<M> {
+    fn post(&self, worker: usize, order: Order) {
         if let Some(mailbox) = self.0.get(worker) {
-            mailbox.push(Mail::Command { command, reply });
+            mailbox.push(order.into());
         }
-    }
-
-    fn reload(&self, news: &News) {
-        self.0.iter().for_each(|mailbox| mailbox.push(Mail::Reload(news.clone())));
-    }
-
-    fn stop(&self) {
-        self.0.iter().for_each(|mailbox| mailbox.push(Mail::Stop));
     }
 
     fn workers(&self) -> usize {
@@ -165,7 +166,7 @@ impl Server {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "one machine per worker"));
         }
         let boxes = (0..machines.len()).map(|_| Mailbox::new()).collect::<io::Result<Vec<_>>>()?;
-        let boxes = Arc::new(Boxes::<M::TransmitId>(boxes));
+        let boxes = Arc::new(Boxes::<Mail<M::TransmitId>>(boxes));
         let listeners: Arc<[Listener]> = sockets.listeners.into();
         let mut lives = Vec::<Life>::new();
         for (index, (machine, own)) in machines.into_iter().zip(sockets.workers).enumerate() {
@@ -253,7 +254,7 @@ impl Handle {
         };
         let (reply, mut answers) = unbounded_channel();
         for worker in 0..workers {
-            self.post.command(worker, command.clone(), reply.clone());
+            self.post.post(worker, Order::Command { command: command.clone(), reply: reply.clone() });
         }
         drop(reply);
         let mut merged: Option<Answer> = None;
@@ -278,11 +279,11 @@ impl Handle {
 
     /// Hands what was read again to the machines.
     pub fn reload(&self, news: &News) {
-        self.post.reload(news);
+        (0..self.workers()).for_each(|worker| self.post.post(worker, Order::Reload(news.clone())));
     }
 
     /// Tells the workers to stop.
     pub fn stop(&self) {
-        self.post.stop();
+        (0..self.workers()).for_each(|worker| self.post.post(worker, Order::Stop));
     }
 }

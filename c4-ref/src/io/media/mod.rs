@@ -18,10 +18,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::mailbox::Mailbox;
-use super::server::{Life, Post, Reply, Server};
+use super::server::{Boxes, Life, Order, Server};
 use super::sockets::Sockets;
-use crate::admin::Command;
-use crate::machine::News;
 use crate::ng;
 use crate::relay::RequestId;
 use crate::relay::media::MediaMachine;
@@ -49,41 +47,21 @@ impl MediaOptions {
 
 /// What a worker is sent.
 enum Mail {
-    /// The operator asks.
-    Command { command: Command, reply: Reply },
+    /// What every worker hears.
+    Order(Order),
     /// A request for a call of this worker.
     Request { id: RequestId, request: Box<ng::Request> },
     /// A reply, to the first worker.
     Reply { id: RequestId, reply: ng::Reply },
-    /// Settings were read again.
-    Reload(News),
-    /// The program stops.
-    Stop,
 }
 
-type Mailboxes = Arc<[Mailbox<Mail>]>;
-
-struct Boxes(Mailboxes);
-
-impl Post for Boxes {
-    fn command(&self, worker: usize, command: Command, reply: Reply) {
-        if let Some(mailbox) = self.0.get(worker) {
-            mailbox.push(Mail::Command { command, reply });
-        }
-    }
-
-    fn reload(&self, news: &News) {
-        self.0.iter().for_each(|mailbox| mailbox.push(Mail::Reload(news.clone())));
-    }
-
-    fn stop(&self) {
-        self.0.iter().for_each(|mailbox| mailbox.push(Mail::Stop));
-    }
-
-    fn workers(&self) -> usize {
-        self.0.len()
+impl From<Order> for Mail {
+    fn from(order: Order) -> Mail {
+        Mail::Order(order)
     }
 }
+
+type Mailboxes = Arc<Boxes<Mail>>;
 
 impl Server {
     /// Starts a thread for each machine.
@@ -96,7 +74,7 @@ impl Server {
     {
         let MediaOptions { name, mut ng, notify, max_sockets, key } = options;
         let listeners = ng.as_ref().map(|(_, sockets)| sockets.listeners().into()).unwrap_or_default();
-        let boxes: Mailboxes = machines.iter().map(|_| Mailbox::new()).collect::<io::Result<Vec<_>>>()?.into();
+        let boxes: Mailboxes = Arc::new(Boxes(machines.iter().map(|_| Mailbox::new()).collect::<io::Result<_>>()?));
         let room = sockets::Room::new(max_sockets);
         let mut lives = Vec::<Life>::new();
         for (index, machine) in machines.into_iter().enumerate() {
@@ -107,6 +85,6 @@ impl Server {
             }
             lives.push(Box::new(|| worker.run()));
         }
-        Server::launch(name, Arc::new(Boxes(boxes)), listeners, lives)
+        Server::launch(name, boxes, listeners, lives)
     }
 }

@@ -92,7 +92,7 @@ impl<M: MediaMachine> Worker<M> {
             && let Some((CommandId(id), request)) = front.control.poll_request()
         {
             let id = RequestId(id);
-            let mut workers = front.workers(self.boxes.len(), id, &request);
+            let mut workers = front.workers(self.boxes.0.len(), id, &request);
             let last = workers.next_back();
             for worker in workers {
                 self.hand(now, worker, id, request.clone());
@@ -107,7 +107,7 @@ impl<M: MediaMachine> Worker<M> {
         if worker == self.index {
             return self.machine.handle_request(now, id, request);
         }
-        let refused = match self.boxes.get(worker) {
+        let refused = match self.boxes.0.get(worker) {
             Some(mailbox) => mailbox.offer(Mail::Request { id, request: Box::new(request) }).is_err(),
             None => true,
         };
@@ -130,7 +130,7 @@ impl<M: MediaMachine> Worker<M> {
 
     /// A reply of this worker, or of another one.
     pub(super) fn reply(&mut self, now: Instant, id: RequestId, reply: Reply) {
-        match (&mut self.front, self.boxes.first()) {
+        match (&mut self.front, self.boxes.0.first()) {
             (Some(front), _) => front.reply(now, id, reply),
             // As many as requests, and those are bounded.
             (None, Some(first)) => first.push(Mail::Reply { id, reply }),

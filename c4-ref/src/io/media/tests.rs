@@ -12,7 +12,7 @@ use socket2::SockRef;
 use super::super::files::random;
 use super::super::tests::eventually;
 use super::*;
-use crate::admin::Answer;
+use crate::admin::{Answer, Command};
 use crate::relay::media::{Kind, Media, NoPorts, Pair, PairId, Reason, Settings, Setup};
 
 const SOON: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::files::unix_millis;
 use super::super::poller::{Events, Interest, Poller};
+use super::super::server::Order;
 use super::super::sockets::Sockets;
 use super::super::stats::beside;
 use super::super::worker::CLOCK;
@@ -69,7 +70,7 @@ impl<M: MediaMachine> Worker<M> {
         notices: Notices,
     ) -> io::Result<Worker<M>> {
         let poller = Poller::new()?;
-        if let Some(mailbox) = boxes.get(index) {
+        if let Some(mailbox) = boxes.0.get(index) {
             poller.add(mailbox.fd(), MAILBOX, Interest::Read)?;
         }
         Ok(Worker {
@@ -225,20 +226,20 @@ impl<M: MediaMachine> Worker<M> {
 
     fn take_mail(&mut self, now: Instant) {
         let mut mail = std::mem::take(&mut self.mail);
-        if let Some(mailbox) = self.boxes.get(self.index) {
+        if let Some(mailbox) = self.boxes.0.get(self.index) {
             mailbox.take(&mut mail, MAIL);
         }
         for mail in mail.drain(..) {
             match mail {
-                Mail::Command { command, reply } => {
+                Mail::Order(Order::Command { command, reply }) => {
                     let answer = self.command(now, &command);
                     // The asker may have gone.
                     let _ = reply.send(answer);
                 }
                 Mail::Request { id, request } => self.machine.handle_request(now, id, *request),
                 Mail::Reply { id, reply } => self.reply(now, id, reply),
-                Mail::Reload(news) => self.reload(now, &news),
-                Mail::Stop => self.stopping = true,
+                Mail::Order(Order::Reload(news)) => self.reload(now, &news),
+                Mail::Order(Order::Stop) => self.stopping = true,
             }
         }
         self.mail = mail;

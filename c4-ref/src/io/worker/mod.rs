@@ -20,14 +20,14 @@ use super::connection::Arrival;
 use super::connections::Connections;
 use super::files::unix_millis;
 use super::poller::{Events, Interest, Poller};
-use super::server::{Boxes, Options, Outputs, Reply};
+use super::server::{Boxes, Options, Order, Outputs};
 use super::sockets::WorkerSockets;
 use super::stats::{Stats, beside};
 use super::udp::{DATAGRAM, Udp};
 use crate::admin::{Answer, Command, merge};
 use crate::config::Listener;
 use crate::identity::Identities;
-use crate::machine::{Event, Machine, News, Transmit};
+use crate::machine::{Event, Machine, Transmit};
 use plain_streams::{PLAIN_STREAMS, PlainStreams};
 
 /// What one worker sends another, or the operator sends it.
@@ -44,12 +44,14 @@ pub(super) enum Mail<T> {
     FlowClosed(Flow),
     /// A datagram of a plain socket for the shard of this worker.
     Datagram { socket: usize, from: SocketAddr, payload: Bytes },
-    /// The operator asks.
-    Command { command: Command, reply: Reply },
-    /// Files were read again.
-    Reload(News),
-    /// The program stops.
-    Stop,
+    /// What every worker hears.
+    Order(Order),
+}
+
+impl<T> From<Order> for Mail<T> {
+    fn from(order: Order) -> Mail<T> {
+        Mail::Order(order)
+    }
 }
 
 /// Mail taken per iteration.
@@ -84,7 +86,7 @@ pub(super) struct Worker<M: Machine> {
     dirty: Vec<ConnectionId>,
     /// Connections to close after it.
     closing: Vec<(ConnectionId, super::connection::Closed)>,
-    boxes: Arc<Boxes<M::TransmitId>>,
+    boxes: Arc<Boxes<Mail<M::TransmitId>>>,
     mail: VecDeque<Mail<M::TransmitId>>,
     options: Options,
     outputs: Outputs,
@@ -106,7 +108,7 @@ impl<M: Machine> Worker<M> {
         machine: M,
         sockets: WorkerSockets,
         listeners: Arc<[Listener]>,
-        boxes: Arc<Boxes<M::TransmitId>>,
+        boxes: Arc<Boxes<Mail<M::TransmitId>>>,
         options: &Options,
         outputs: &Outputs,
     ) -> io::Result<Worker<M>> {
@@ -280,13 +282,13 @@ impl<M: Machine> Worker<M> {
                 }
                 Mail::Datagram { socket, from, payload } => self.machine.handle_datagram(now, socket, from, payload),
                 Mail::FlowClosed(flow) => self.machine.handle_flow_closed(now, flow),
-                Mail::Command { command, reply } => {
+                Mail::Order(Order::Command { command, reply }) => {
                     let answer = self.command(now, &command);
                     // The asker may have gone.
                     let _ = reply.send(answer);
                 }
-                Mail::Reload(news) => self.machine.handle_reload(now, &news),
-                Mail::Stop => self.stopping = true,
+                Mail::Order(Order::Reload(news)) => self.machine.handle_reload(now, &news),
+                Mail::Order(Order::Stop) => self.stopping = true,
             }
         }
         self.mail = mail;
@@ -416,7 +418,7 @@ impl<M: Machine> Worker<M> {
 /// To our own machine, or to the shard that it names; false when that one's mailbox is full.
 fn dispatch<M: Machine>(
     machine: &mut M,
-    boxes: &Boxes<M::TransmitId>,
+    boxes: &Boxes<Mail<M::TransmitId>>,
     index: usize,
     now: Instant,
     flow: Flow,
